@@ -1,0 +1,7 @@
+//! Layer 0: what every other layer stands on. Imports nothing of this crate.
+
+pub mod buffer;
+pub mod clock;
+pub mod fault;
+pub mod limits;
+pub mod transmit;

@@ -1,0 +1,3 @@
+//! The `p1relay` program.
+
+fn main() {}
