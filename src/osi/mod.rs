@@ -1,0 +1,69 @@
+//! The OSI upper layers over TCP, sans-IO: RFC 1006, X.224 class 0, X.225, X.226, X.227, X.228.
+//!
+//! [`stack::Stack`] composes the protocol machines of one application context; sockets, time and
+//! threads are the caller's. Each machine's states stand in one table (`machine.rs` of its module):
+//! state and event give the next state, a discard, or a refusal. Data transfer is parsed where it lies
+//! and handed out as slices; only control PDUs are assembled, in a bounded buffer.
+
+/// An enum of states or events: every variant with the name that logs use.
+macro_rules! named {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name { $($(#[$doc])* $variant,)* }
+
+        impl $name {
+            /// All of them, in the table's order.
+            pub const ALL: &[$name] = &[$($name::$variant,)*];
+
+            /// The name used in logs.
+            pub const fn name(self) -> &'static str {
+                match self { $($name::$variant => $text,)* }
+            }
+        }
+    };
+}
+
+pub mod acse;
+pub mod error;
+pub mod presentation;
+pub mod rtse;
+pub mod session;
+pub mod stack;
+mod tlv;
+pub mod tpkt;
+pub mod transport;
+
+pub use tlv::BerFault;
+
+/// What a protocol machine does about an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step<S> {
+    /// Take it and go to this state.
+    Next(S),
+    /// Drop it: it crossed something of ours.
+    Discard,
+    /// Refuse it: the peer is aborted, a local request has no effect.
+    Refuse,
+}
+
+/// A machine's whole table as text, a line for each state; refusals are left out.
+#[cfg(test)]
+pub(crate) fn table<S: Copy + std::fmt::Debug, E: Copy + std::fmt::Debug>(
+    states: &[S],
+    events: &[E],
+    step: impl Fn(S, E) -> Step<S>,
+) -> String {
+    let mut text = String::new();
+    for state in states {
+        text += &format!("{state:?}\n");
+        for event in events {
+            match step(*state, *event) {
+                Step::Next(next) => text += &format!("    {event:?} -> {next:?}\n"),
+                Step::Discard => text += &format!("    {event:?} discarded\n"),
+                Step::Refuse => {}
+            }
+        }
+    }
+    text
+}

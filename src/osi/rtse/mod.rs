@@ -1,0 +1,108 @@
+//! X.228, normal mode: reliable transfer with checkpoints, turn, abort.
+//!
+//! `transfer::Outgoing` cuts an APDU of known size into RTTRs of the negotiated checkpoint size, as
+//! far as the window allows; [`external`] is the wrapper that normal mode puts around an MTS-APDU.
+
+pub(super) mod apdu;
+pub mod external;
+pub mod machine;
+pub(super) mod transfer;
+
+use super::error::{Error, Layer};
+use super::tlv::BerFault;
+
+/// Who may send (X.228 dialogue-mode).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DialogueMode {
+    /// The side that has the turn first.
+    #[default]
+    Monologue,
+    /// Either side, in turns.
+    TwoWayAlternate,
+}
+
+/// One side's RTSE parameters.
+#[derive(Debug, Clone)]
+pub struct RtseConfig {
+    /// Most data between two minor synchronization points, units of 1,024 octets; 0: none are sent.
+    pub checkpoint_size_kib: u32,
+    /// Most minor synchronization points that may be unconfirmed; at least 1.
+    pub window_size: u32,
+    /// Proposed by the caller; a called side accepts either.
+    pub dialogue_mode: DialogueMode,
+}
+
+impl Default for RtseConfig {
+    fn default() -> Self {
+        RtseConfig {
+            checkpoint_size_kib: 30,
+            window_size: 5,
+            dialogue_mode: DialogueMode::Monologue,
+        }
+    }
+}
+
+/// Why a receiver does not take a transfer, or a sender had to give it up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TransferRefusal {
+    /// It may be tried again.
+    Temporary,
+    /// It will fail again.
+    Permanent,
+}
+
+impl TransferRefusal {
+    /// The reason of an S-U-EXCEPTION-REPORT: local SS-user error, or unrecoverable procedural error.
+    pub(super) fn report_reason(self) -> u8 {
+        match self {
+            TransferRefusal::Temporary => 5,
+            TransferRefusal::Permanent => 6,
+        }
+    }
+
+    /// What a peer's report means for the transfer.
+    pub(super) fn from_report_reason(reason: u8) -> TransferRefusal {
+        match reason {
+            6 => TransferRefusal::Permanent,
+            _ => TransferRefusal::Temporary,
+        }
+    }
+}
+
+/// Why an association is aborted (X.228 AbortReason).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AbortReason {
+    /// localSystemProblem.
+    LocalSystemProblem = 0,
+    /// temporaryProblem: no association for a while.
+    TemporaryProblem = 3,
+    /// protocolError.
+    ProtocolError = 4,
+    /// permanentProblem.
+    PermanentProblem = 5,
+    /// userError.
+    UserError = 6,
+}
+
+/// What an abort reason in an RTAB means.
+pub fn abort_reason_text(reason: u32) -> &'static str {
+    match reason {
+        0 => "local system problem",
+        1 => "invalid parameter",
+        2 => "unrecognized activity",
+        3 => "temporary problem",
+        4 => "protocol error",
+        5 => "permanent problem",
+        6 => "user error",
+        7 => "transfer completed",
+        _ => "unknown reason",
+    }
+}
+
+fn ber(fault: BerFault) -> Error {
+    Error::Ber { layer: Layer::Rtse, fault }
+}
+
+fn invalid(what: &'static str) -> Error {
+    Error::PduInvalid { layer: Layer::Rtse, what }
+}
