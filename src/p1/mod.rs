@@ -1,0 +1,24 @@
+//! Layer 2: P1, the MTS-APDUs of X.411, seen in place, changed by splicing, and built.
+//!
+//! The relay's path: [`scan`] finds what a relay must know of an APDU without copying an octet, `mta`
+//! decides, [`patch`] expresses the changes as pieces of the original between inserted octets. Builders
+//! ([`build`], [`ipm`]) and [`bind`] write what we say ourselves. [`schema`] states the ASN.1 as types:
+//! the oracle of the scanner's tests, and the decoder of what is off the data path.
+//!
+//! Tags are those of the ASN.1 modules MTAAbstractService and MTSAbstractService (X.411 Figures 4 and 2
+//! in the 1988 text), checked against a foreign MTA's octets.
+
+pub mod bind;
+pub mod build;
+pub mod domain;
+mod error;
+pub mod ipm;
+pub mod or_address;
+pub mod patch;
+pub mod scan;
+pub mod schema;
+mod tag;
+pub mod time;
+pub mod trace;
+
+pub use error::Error;

@@ -1,0 +1,94 @@
+//! Writing our own part of trace information (TraceInformationElement, InternalTraceInformationElement).
+
+use super::domain::GlobalDomainIdentifier;
+use super::scan::INTERNAL_TRACE_INFORMATION;
+pub use super::scan::RoutingAction;
+use super::tag;
+use super::time::utc_time;
+use crate::base::clock::WallTime;
+use crate::ber::{Tag, write};
+
+/// Appends one element of trace-information.
+pub fn encode_trace_element(
+    domain: &GlobalDomainIdentifier,
+    arrival: WallTime,
+    action: RoutingAction,
+    out: &mut Vec<u8>,
+) {
+    write::constructed(out, Tag::SEQUENCE, |out| {
+        domain.encode(out);
+        encode_supplied_information(arrival, action, out);
+    });
+}
+
+/// Appends one element of internal-trace-information.
+pub fn encode_internal_trace_element(
+    domain: &GlobalDomainIdentifier,
+    mta_name: &str,
+    arrival: WallTime,
+    action: RoutingAction,
+    out: &mut Vec<u8>,
+) {
+    write::constructed(out, Tag::SEQUENCE, |out| {
+        domain.encode(out);
+        write::primitive(out, Tag::IA5_STRING, mta_name.as_bytes());
+        encode_supplied_information(arrival, action, out);
+    });
+}
+
+/// Appends a whole internal-trace-information extension field around these elements.
+///
+/// Its type is encoded as in 1988: `[0]` around an INTEGER. It is critical for nobody.
+pub fn encode_internal_trace_field(elements: &[u8], out: &mut Vec<u8>) {
+    write::constructed(out, Tag::SEQUENCE, |out| {
+        encode_standard_extension_type(INTERNAL_TRACE_INFORMATION, out);
+        write::constructed(out, tag::EXTENSION_VALUE, |out| {
+            write::constructed(out, Tag::SEQUENCE, |out| out.extend_from_slice(elements));
+        });
+    });
+}
+
+/// Appends the type of a standard extension, as in 1988.
+pub(super) fn encode_standard_extension_type(number: i64, out: &mut Vec<u8>) {
+    write::constructed(out, tag::STANDARD_EXTENSION, |out| {
+        write::integer(out, Tag::INTEGER, number);
+    });
+}
+
+fn encode_supplied_information(arrival: WallTime, action: RoutingAction, out: &mut Vec<u8>) {
+    write::constructed(out, Tag::SET, |out| {
+        write::primitive(out, tag::ARRIVAL_TIME, &utc_time(arrival));
+        write::integer(out, tag::ROUTING_ACTION, action as i64);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::p1::time::wall_time;
+
+    /// What PP wrote into the foreign capture of 1988 mode.
+    #[test]
+    fn writes_the_octets_of_a_foreign_mta() {
+        let domain: GlobalDomainIdentifier = "C=XX;A=TEST;P=PPTEST".parse().unwrap();
+        let arrival = wall_time(b"261123234037Z").unwrap();
+        let mut element = Vec::new();
+        encode_trace_element(&domain, arrival, RoutingAction::Relayed, &mut element);
+        assert_eq!(
+            element,
+            b"\x30\x2c\x63\x16\x61\x04\x13\x02XX\x62\x06\x13\x04TEST\x13\x06PPTEST\
+              \x31\x12\x80\x0d261123234037Z\x82\x01\x00"
+        );
+        let mut element = Vec::new();
+        let action = RoutingAction::Relayed;
+        encode_internal_trace_element(&domain, "pp1.test", arrival, action, &mut element);
+        let mut field = Vec::new();
+        encode_internal_trace_field(&element, &mut field);
+        assert_eq!(
+            field,
+            b"\x30\x41\xa0\x03\x02\x01\x26\xa2\x3a\x30\x38\
+              \x30\x36\x63\x16\x61\x04\x13\x02XX\x62\x06\x13\x04TEST\x13\x06PPTEST\x16\x08pp1.test\
+              \x31\x12\x80\x0d261123234037Z\x82\x01\x00"
+        );
+    }
+}
