@@ -21,8 +21,16 @@
 //! - After `PauseReceive` up to one turn's buffers may still arrive.
 
 pub mod epoll;
+pub mod probe;
 pub mod simulated;
 pub mod uring;
+
+mod clocks;
+mod disk;
+mod files;
+mod interrupt;
+mod slots;
+mod sockets;
 
 use std::io;
 use std::net::SocketAddr;
@@ -32,6 +40,8 @@ use std::sync::Arc;
 use crate::base::buffer::{Fill, Lease};
 use crate::base::clock::{Instant, Now};
 use crate::base::transmit::Transmit;
+
+pub use sockets::DetachedSocket;
 
 /// The caller's name for an operation, returned with its completions as it was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
