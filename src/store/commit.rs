@@ -1,0 +1,168 @@
+//! Commits: groups on their way to disk, and what their completion confirms.
+//!
+//! Invariants:
+//! - Groups are written in any order and confirmed in theirs; a group counts as confirmed when it and all
+//!   before it are durable.
+//! - No group is given to the disk before its segment's header is durable.
+//! - After a failed write nothing more is written and every ticket not yet confirmed fails.
+
+use std::io;
+
+use super::error::Error;
+use super::fetch::Fetch;
+use super::log::Log;
+use super::{Confirm, segment::Segment};
+use crate::base::buffer::Lease;
+use crate::base::limits::COMMIT_IN_FLIGHT_COUNT_MAX;
+use crate::io::{Operation, Outcome};
+
+/// An operation of the log that has not completed.
+pub(super) enum UnderWay {
+    Group { sequence: u64, segment: usize },
+    Header { segment: usize },
+    Footer { segment: usize },
+    Create { name: u32 },
+    Fetch(Fetch),
+}
+
+/// A group that waits to be written.
+pub(super) struct ClosedGroup {
+    pub(super) segment: usize,
+    pub(super) sequence: u64,
+    pub(super) offset: u64,
+    pub(super) octets: Lease,
+}
+
+/// A closed group that is not confirmed.
+pub(super) struct Commit {
+    pub(super) sequence: u64,
+    pub(super) segment: usize,
+    /// Where it ends in the segment, octets.
+    pub(super) end: u64,
+    pub(super) ticket_count: usize,
+    pub(super) written: bool,
+}
+
+impl Log {
+    /// The next operation to submit, with the token to give back to [`Log::handle_completion`]. To be
+    /// called until it has none, at the end of each turn: what was appended since then is one group.
+    pub fn poll_operation(&mut self) -> Option<(u32, Operation)> {
+        if let Some(operation) = self.operations.pop_front() {
+            return Some(operation);
+        }
+        if self.commits_under_way >= COMMIT_IN_FLIGHT_COUNT_MAX || self.failure.is_some() {
+            return None;
+        }
+        if self.closed_groups.is_empty() {
+            self.close_group();
+        }
+        let ready = self.closed_groups.front().map(|group| &self.segments[group.segment]);
+        if !ready.is_some_and(|segment| segment.header_durable) {
+            return None;
+        }
+        let ClosedGroup { segment, sequence, offset, octets } = self.closed_groups.pop_front()?;
+        self.commits_under_way += 1;
+        self.segments[segment].under_way_count += 1;
+        self.counters.octets_written += octets.len() as u64;
+        let file = self.segments[segment].file;
+        let token = self.under_way.insert(UnderWay::Group { sequence, segment }) as u32;
+        Some((token, Operation::Write { file, offset, octets, durable: true }))
+    }
+
+    /// Takes the completion of an operation that [`Log::poll_operation`] gave. A token that is not under
+    /// way is ignored.
+    pub fn handle_completion<D>(&mut self, local_token: u32, result: io::Result<Outcome<D>>) {
+        let Some(operation) = self.under_way.try_remove(local_token as usize) else { return };
+        match (operation, result) {
+            (UnderWay::Group { sequence, segment }, result) => {
+                self.commits_under_way -= 1;
+                self.segments[segment].under_way_count -= 1;
+                match result {
+                    Ok(_) => self.group_written(sequence),
+                    Err(error) => self.fail(error.kind()),
+                }
+            }
+            (UnderWay::Header { segment }, result) => {
+                self.header_under_way = false;
+                self.segments[segment].under_way_count -= 1;
+                match result {
+                    Ok(_) => self.segments[segment].header_durable = true,
+                    Err(error) => self.fail(error.kind()),
+                }
+            }
+            (UnderWay::Footer { segment }, result) => {
+                self.segments[segment].under_way_count -= 1;
+                if let Err(error) = result {
+                    self.fail(error.kind());
+                }
+            }
+            (UnderWay::Create { name }, Ok(Outcome::Created(file))) => {
+                self.creating = false;
+                self.segments.push(Segment::fresh(file, name, self.config.segment_size));
+                self.fresh.push(self.segments.len() - 1);
+            }
+            (UnderWay::Create { name }, _) => {
+                // A full disk is no failure of what is stored: what there is goes on being used.
+                self.creating = false;
+                self.growth_refused = true;
+                self.blank_names.push(name);
+            }
+            (UnderWay::Fetch(fetch), Ok(Outcome::Read(fill))) => self.fetched(fetch, Ok(fill)),
+            (UnderWay::Fetch(fetch), Err(error)) => self.fetched(fetch, Err(error)),
+            (UnderWay::Fetch(fetch), Ok(_)) => {
+                self.fetched(fetch, Err(io::ErrorKind::InvalidData.into()));
+            }
+        }
+        self.prepare();
+    }
+
+    /// The next answer to an earlier request.
+    pub fn poll_confirm(&mut self) -> Option<Confirm> {
+        self.confirms.pop_front()
+    }
+
+    /// Whether records wait to become durable.
+    pub fn has_uncommitted(&self) -> bool {
+        self.group_open || !self.commits.is_empty()
+    }
+
+    /// Why the log takes nothing more, if it is closed.
+    pub fn failure(&self) -> Option<Error> {
+        self.failure.map(Error::Closed)
+    }
+
+    fn group_written(&mut self, sequence: u64) {
+        if self.failure.is_some() {
+            return;
+        }
+        let Some(first) = self.commits.front().map(|commit| commit.sequence) else { return };
+        let place = sequence.checked_sub(first).map(|place| place as usize);
+        if let Some(commit) = place.and_then(|place| self.commits.get_mut(place)) {
+            commit.written = true;
+        }
+        while let Some(commit) = self.commits.pop_front_if(|commit| commit.written) {
+            self.confirmed = commit.sequence;
+            self.counters.commits += 1;
+            self.segments[commit.segment].confirmed_end = commit.end;
+            for ticket in self.tickets.drain(..commit.ticket_count) {
+                self.confirms.push_back(Confirm::Committed { ticket });
+            }
+            self.write_footer_if_confirmed(commit.segment);
+        }
+    }
+
+    /// Closes the log.
+    fn fail(&mut self, error: io::ErrorKind) {
+        if self.failure.is_some() {
+            return;
+        }
+        self.failure = Some(error);
+        self.closed_groups.clear();
+        self.commits.clear();
+        self.group_open = false;
+        self.open_ticket_count = 0;
+        for ticket in self.tickets.drain(..) {
+            self.confirms.push_back(Confirm::Failed { ticket, error });
+        }
+    }
+}
