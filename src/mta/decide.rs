@@ -1,0 +1,165 @@
+//! Where each recipient of an APDU goes next (X.411 14.3, the routing decision (unverified)).
+//!
+//! Pure: the same APDU, routing snapshot and link states give the same decision. Only recipients that
+//! are our responsibility are decided on; the others belong to another MTA.
+
+use crate::base::limits::TRACE_ELEMENT_COUNT_MAX;
+use crate::p1::Error;
+use crate::p1::domain::GlobalDomainIdentifier;
+use crate::p1::or_address;
+use crate::p1::scan::{ApduKind, Responsibility, Scan};
+use crate::routing::{Address, Candidate, ConnectorIndex, LinkStates, Table};
+
+/// What the decision is made by.
+pub struct Context<'a> {
+    /// Our domain.
+    pub domain: &'a GlobalDomainIdentifier,
+    /// The compiled address spaces.
+    pub table: &'a Table,
+    /// Which connectors work now.
+    pub links: &'a LinkStates,
+    /// Each connector's partner domain, by index; `None` when it is not configured.
+    pub partner_domain: &'a dyn Fn(ConnectorIndex) -> Option<&'a GlobalDomainIdentifier>,
+}
+
+/// Where some recipients go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Hop {
+    /// Over a connector.
+    Connector(ConnectorIndex),
+    /// Nowhere: no address space matches.
+    NoRoute,
+    /// Nowhere: the APDU has been here before, or every route leads where it has been.
+    Loop,
+}
+
+/// One next hop with its recipients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Where to.
+    pub hop: Hop,
+    /// Recipients by index in the envelope; for a report, none.
+    pub recipients: Vec<u16>,
+}
+
+/// A decision; reuse one, its vectors keep their memory.
+#[derive(Debug, Clone, Default)]
+pub struct Decision {
+    targets: Vec<Target>,
+    spare: Vec<Vec<u16>>,
+}
+
+impl Decision {
+    /// The next hops, each once, in the order of their first recipients.
+    pub fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    /// Whether all recipients that are ours go the same way.
+    pub fn is_undivided(&self) -> bool {
+        self.targets.len() == 1
+    }
+
+    fn clear(&mut self) {
+        for target in self.targets.drain(..) {
+            self.spare.push(target.recipients);
+        }
+    }
+
+    fn add(&mut self, hop: Hop, recipient: Option<u16>) {
+        let position =
+            self.targets.iter().position(|target| target.hop == hop).unwrap_or_else(|| {
+                let mut recipients = self.spare.pop().unwrap_or_default();
+                recipients.clear();
+                self.targets.push(Target { hop, recipients });
+                self.targets.len() - 1
+            });
+        self.targets[position].recipients.extend(recipient);
+    }
+}
+
+/// Decides on every recipient of ours. An APDU of whose recipients none is ours gives no target.
+///
+/// # Errors
+/// When an O/R name that must be routed is malformed.
+pub fn decide(
+    apdu: &[u8],
+    scan: &Scan,
+    context: &Context<'_>,
+    decision: &mut Decision,
+) -> Result<(), Error> {
+    decision.clear();
+    let looped = has_looped(apdu, scan, context.domain);
+    if scan.kind == ApduKind::Report {
+        let hop = route(scan.report_destination_name.octets(apdu), apdu, scan, context, looped)?;
+        decision.add(hop, None);
+        return Ok(());
+    }
+    for (index, recipient) in scan.recipients.iter().enumerate() {
+        if recipient.responsibility() == Responsibility::Responsible {
+            let hop = route(recipient.or_name.octets(apdu), apdu, scan, context, looped)?;
+            decision.add(hop, Some(index as u16));
+        }
+    }
+    Ok(())
+}
+
+fn route(
+    or_name: &[u8],
+    apdu: &[u8],
+    scan: &Scan,
+    context: &Context<'_>,
+    looped: bool,
+) -> Result<Hop, Error> {
+    if looped {
+        return Ok(Hop::Loop);
+    }
+    let address = Address::of(&or_address::attributes(or_name)?);
+    let mut matched = false;
+    let chosen = context.table.lookup_accepted(&address, |candidates| {
+        matched = true;
+        choose(candidates, context.links, |candidate| {
+            (context.partner_domain)(candidate.connector)
+                .is_some_and(|domain| domain != context.domain && has_visited(apdu, scan, domain))
+        })
+    });
+    Ok(match chosen {
+        Some(connector) => Hop::Connector(connector),
+        None if matched => Hop::Loop,
+        None => Hop::NoRoute,
+    })
+}
+
+/// Among equally specific routes that make no loop: links that work first, then the cheapest.
+fn choose(
+    candidates: &[Candidate],
+    links: &LinkStates,
+    loops: impl Fn(&Candidate) -> bool,
+) -> Option<ConnectorIndex> {
+    candidates
+        .iter()
+        .filter(|candidate| !loops(candidate))
+        .min_by_key(|candidate| {
+            let retrying = links.state(candidate.connector) == crate::routing::LinkState::Retrying;
+            (retrying, candidate.cost)
+        })
+        .map(|candidate| candidate.connector)
+}
+
+fn has_visited(apdu: &[u8], scan: &Scan, domain: &GlobalDomainIdentifier) -> bool {
+    scan.trace.iter().any(|element| domain.is_named_by(element.domain.octets(apdu)))
+}
+
+/// Whether the trace shows our domain left and entered again, or too many transfers (X.411 14.3.1
+/// (unverified)). Equal neighbours are no loop: the last elements may be our own domain's.
+fn has_looped(apdu: &[u8], scan: &Scan, domain: &GlobalDomainIdentifier) -> bool {
+    if scan.trace.len() >= TRACE_ELEMENT_COUNT_MAX {
+        return true;
+    }
+    let mut elements = scan
+        .trace
+        .iter()
+        .rev()
+        .skip_while(|element| domain.is_named_by(element.domain.octets(apdu)));
+    elements.any(|element| domain.is_named_by(element.domain.octets(apdu)))
+}

@@ -1,0 +1,270 @@
+//! What the relay keeps beside an APDU in the store: enough to queue, send and explain it again after a
+//! restart without looking into the APDU.
+//!
+//! The layout is little-endian and versioned by its first octet; every version reads those before it.
+//! Connectors are kept by name, since their indices change with the configuration.
+
+use thiserror::Error;
+
+use crate::base::clock::WallTime;
+use crate::ber::{self, Reader, Tag};
+use crate::p1::domain::GlobalDomainIdentifier;
+use crate::p1::scan::{ApduKind, Priority};
+
+const VERSION: u8 = 1;
+/// Stands for "every recipient that is our responsibility" in place of a list.
+const ALL_RECIPIENTS: u16 = u16::MAX;
+/// Longest connector name or identifier kept, octets: a length is one octet.
+pub const NAME_SIZE_MAX: usize = 255;
+
+/// Stored metadata that cannot be read: written by a newer version, or damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("stored message metadata of version {version} cannot be read at octet {offset}")]
+pub struct MetadataError {
+    /// The version octet found.
+    pub version: u8,
+    /// Where reading failed.
+    pub offset: usize,
+}
+
+/// The fixed part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metadata<'a> {
+    /// Message, probe or report.
+    pub kind: ApduKind,
+    /// The queue it waits in.
+    pub priority: Priority,
+    /// When the transfer in ended: the arrival time of our trace element.
+    pub arrived: WallTime,
+    /// The configuration revision the decision was made by.
+    pub revision: u64,
+    /// Where the MTS-APDU stands in the stored transfer octets.
+    pub apdu_start: u32,
+    /// How long it is, octets.
+    pub apdu_size: u32,
+    /// The connector it came in by.
+    pub inbound: &'a str,
+    /// The MTS-identifier, its whole element, for logs.
+    pub identifier: &'a [u8],
+}
+
+/// One next hop, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredTarget<'a> {
+    /// The connector's name; `None`: held, since no route was found.
+    pub connector: Option<&'a str>,
+    /// The recipients that go this way, by index in the envelope, two octets each; `None`: all of ours.
+    recipients: Option<&'a [u8]>,
+}
+
+impl StoredTarget<'_> {
+    /// The recipients that go this way; `None`: all of ours.
+    pub fn recipients(&self) -> Option<Vec<u16>> {
+        let list = self.recipients?;
+        Some(list.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect())
+    }
+
+    /// Whether the recipient with this index, ours so far, goes this way.
+    pub fn serves(&self, recipient: usize) -> bool {
+        self.recipients.is_none_or(|list| {
+            list.chunks_exact(2)
+                .any(|pair| usize::from(u16::from_le_bytes([pair[0], pair[1]])) == recipient)
+        })
+    }
+}
+
+/// An MTS-identifier element in words: domain and local part, for logs.
+pub fn identifier_text(element: &[u8]) -> String {
+    let mut reader = Reader::new(element);
+    let mut read = || -> Result<String, ber::Error> {
+        let header = reader.header()?;
+        let scope = reader.enter(&header)?;
+        let mut text = String::new();
+        while let Some(header) = reader.next(&scope)? {
+            let part = reader.skip(&header)?;
+            if header.tag == Tag::IA5_STRING {
+                text += &String::from_utf8_lossy(part.content.octets(element));
+            } else if let Ok(domain) = GlobalDomainIdentifier::decode(part.span().octets(element)) {
+                text += &format!("{domain}/");
+            }
+        }
+        Ok(text)
+    };
+    read().unwrap_or_else(|_| "unreadable".to_owned())
+}
+
+/// Writes metadata; the targets follow by [`write_target`], `target_count` of them.
+pub fn write(metadata: &Metadata<'_>, target_count: u16, out: &mut Vec<u8>) {
+    out.push(VERSION);
+    out.push(match metadata.kind {
+        ApduKind::Message => 0,
+        ApduKind::Probe => 1,
+        ApduKind::Report => 2,
+    });
+    out.push(match metadata.priority {
+        Priority::Normal => 0,
+        Priority::NonUrgent => 1,
+        Priority::Urgent => 2,
+    });
+    out.extend_from_slice(&metadata.arrived.0.to_le_bytes());
+    out.extend_from_slice(&metadata.revision.to_le_bytes());
+    out.extend_from_slice(&metadata.apdu_start.to_le_bytes());
+    out.extend_from_slice(&metadata.apdu_size.to_le_bytes());
+    write_name(metadata.inbound, out);
+    out.push(metadata.identifier.len().min(NAME_SIZE_MAX) as u8);
+    out.extend_from_slice(&metadata.identifier[..metadata.identifier.len().min(NAME_SIZE_MAX)]);
+    out.extend_from_slice(&target_count.to_le_bytes());
+}
+
+/// Writes one target; `recipients` is `None` when all of ours go this way.
+pub fn write_target(connector: Option<&str>, recipients: Option<&[u16]>, out: &mut Vec<u8>) {
+    write_name(connector.unwrap_or(""), out);
+    match recipients {
+        None => out.extend_from_slice(&ALL_RECIPIENTS.to_le_bytes()),
+        Some(list) => {
+            out.extend_from_slice(&(list.len() as u16).to_le_bytes());
+            list.iter().for_each(|recipient| out.extend_from_slice(&recipient.to_le_bytes()));
+        }
+    }
+}
+
+fn write_name(name: &str, out: &mut Vec<u8>) {
+    let size = name.floor_char_boundary(NAME_SIZE_MAX);
+    out.push(size as u8);
+    out.extend_from_slice(&name.as_bytes()[..size]);
+}
+
+/// Reads metadata and gives an iterator over its targets.
+pub fn read(octets: &[u8]) -> Result<(Metadata<'_>, Targets<'_>), MetadataError> {
+    let mut reader = Fields { octets, offset: 0 };
+    let version = reader.octet()?;
+    if version != VERSION {
+        return Err(reader.error());
+    }
+    let kind = match reader.octet()? {
+        0 => ApduKind::Message,
+        1 => ApduKind::Probe,
+        2 => ApduKind::Report,
+        _ => return Err(reader.error()),
+    };
+    let priority = match reader.octet()? {
+        0 => Priority::Normal,
+        1 => Priority::NonUrgent,
+        2 => Priority::Urgent,
+        _ => return Err(reader.error()),
+    };
+    let metadata = Metadata {
+        kind,
+        priority,
+        arrived: WallTime(i64::from_le_bytes(reader.array()?)),
+        revision: u64::from_le_bytes(reader.array()?),
+        apdu_start: u32::from_le_bytes(reader.array()?),
+        apdu_size: u32::from_le_bytes(reader.array()?),
+        inbound: reader.name()?,
+        identifier: reader.counted()?,
+    };
+    let remaining = u16::from_le_bytes(reader.array()?);
+    Ok((metadata, Targets { reader, remaining }))
+}
+
+/// The targets of a message, in the order of their outcomes' indices.
+#[derive(Debug, Clone)]
+pub struct Targets<'a> {
+    reader: Fields<'a>,
+    remaining: u16,
+}
+
+impl<'a> Iterator for Targets<'a> {
+    type Item = Result<StoredTarget<'a>, MetadataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.remaining = self.remaining.checked_sub(1)?;
+        let target = self.reader.target();
+        if target.is_err() {
+            self.remaining = 0;
+        }
+        Some(target)
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Fields<'a> {
+    octets: &'a [u8],
+    offset: usize,
+}
+
+impl<'a> Fields<'a> {
+    fn error(&self) -> MetadataError {
+        MetadataError { version: self.octets.first().copied().unwrap_or(0), offset: self.offset }
+    }
+
+    fn take(&mut self, count: usize) -> Result<&'a [u8], MetadataError> {
+        let taken =
+            self.octets.get(self.offset..self.offset + count).ok_or_else(|| self.error())?;
+        self.offset += count;
+        Ok(taken)
+    }
+
+    fn octet(&mut self) -> Result<u8, MetadataError> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], MetadataError> {
+        let taken = self.take(N)?;
+        taken.try_into().map_err(|_| self.error())
+    }
+
+    fn counted(&mut self) -> Result<&'a [u8], MetadataError> {
+        let size = usize::from(self.octet()?);
+        self.take(size)
+    }
+
+    fn name(&mut self) -> Result<&'a str, MetadataError> {
+        std::str::from_utf8(self.counted()?).map_err(|_| self.error())
+    }
+
+    fn target(&mut self) -> Result<StoredTarget<'a>, MetadataError> {
+        let name = self.name()?;
+        let count = u16::from_le_bytes(self.array()?);
+        let recipients = match count {
+            ALL_RECIPIENTS => None,
+            count => Some(self.take(usize::from(count) * 2)?),
+        };
+        Ok(StoredTarget { connector: (!name.is_empty()).then_some(name), recipients })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_wrote_and_refuses_every_truncation() {
+        let metadata = Metadata {
+            kind: ApduKind::Report,
+            priority: Priority::Urgent,
+            arrived: WallTime(1_700_000_000_123),
+            revision: 7,
+            apdu_start: 10,
+            apdu_size: 2048,
+            inbound: "carrier-1",
+            identifier: &[0x64, 2, 1, 2],
+        };
+        let mut octets = Vec::new();
+        write(&metadata, 2, &mut octets);
+        write_target(Some("site-b"), Some(&[0, 3]), &mut octets);
+        write_target(None, None, &mut octets);
+        let (read_back, targets) = read(&octets).unwrap();
+        assert_eq!(read_back, metadata);
+        let targets: Vec<_> = targets.map(Result::unwrap).collect();
+        assert_eq!(targets[0].connector, Some("site-b"));
+        assert!(targets[0].serves(3) && !targets[0].serves(1));
+        assert_eq!(targets[1].connector, None);
+        assert!(targets[1].serves(9));
+        for size in 0..octets.len() {
+            let whole = read(&octets[..size])
+                .is_ok_and(|(_, mut targets)| targets.all(|target| target.is_ok()));
+            assert!(!whole, "accepted {size} of {} octets", octets.len());
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Layer 4: the MTA's judgement between transfer in and transfer out (X.411 section 4), pure.
+//!
+//! [`decide`] takes a scanned APDU, the relay's identity, the routing snapshot and the time, and says
+//! where each recipient goes. [`metadata`] is what the store keeps of that decision; [`prepare`] makes
+//! the octets that leave, by patching the original.
+
+pub mod decide;
+pub mod metadata;
+pub mod prepare;

@@ -1,0 +1,71 @@
+//! The octets that leave: the stored APDU with our trace added and responsibility set.
+//!
+//! [`prepare`] covers the envelope; the content follows unchanged.
+//!
+//! Only what the relay owns changes (X.411 12.2.1.1 (unverified)): one element is added to the trace
+//! when the APDU came in from another domain; internal trace is taken off where it leaves our domain and
+//! added to where it stays; the responsibility bits of recipients that go another way are cleared.
+
+use crate::base::clock::WallTime;
+use crate::p1::domain::GlobalDomainIdentifier;
+use crate::p1::patch::{InternalTraceChange, Patched, RelayChanges, patch};
+use crate::p1::scan::{Responsibility, Scan};
+use crate::p1::trace::{RoutingAction, encode_internal_trace_element, encode_trace_element};
+
+/// Who relays, to whom.
+pub struct Relay<'a> {
+    /// Our domain.
+    pub domain: &'a GlobalDomainIdentifier,
+    /// Our MTA name.
+    pub mta_name: &'a str,
+    /// When the APDU came in.
+    pub arrived: WallTime,
+    /// Whether the partner stands in our domain.
+    pub is_internal: bool,
+}
+
+/// Patches a scanned APDU, or its beginning, for one next hop. `serves` says whether a recipient, by
+/// index, goes this way. `elements` is working memory.
+pub fn prepare(
+    apdu: &[u8],
+    scan: &Scan,
+    relay: &Relay<'_>,
+    serves: impl Fn(usize) -> bool,
+    elements: &mut Vec<u8>,
+    patched: &mut Patched,
+) {
+    elements.clear();
+    let came_from_outside =
+        !scan.trace.last().is_some_and(|last| relay.domain.is_named_by(last.domain.octets(apdu)));
+    if came_from_outside {
+        encode_trace_element(relay.domain, relay.arrived, RoutingAction::Relayed, elements);
+    }
+    let split = elements.len();
+    if relay.is_internal {
+        encode_internal_trace_element(
+            relay.domain,
+            relay.mta_name,
+            relay.arrived,
+            RoutingAction::Relayed,
+            elements,
+        );
+    }
+    let (trace_element, internal_element) = elements.split_at(split);
+    let responsibility = |recipient: usize| {
+        let ours = scan.recipients.get(recipient).map(|recipient| recipient.responsibility());
+        if ours == Some(Responsibility::Responsible) && serves(recipient) {
+            Responsibility::Responsible
+        } else {
+            Responsibility::NotResponsible
+        }
+    };
+    let changes = RelayChanges {
+        trace_element: came_from_outside.then_some(trace_element),
+        internal_trace: match relay.is_internal {
+            true => InternalTraceChange::Append(internal_element),
+            false => InternalTraceChange::Strip,
+        },
+        responsibility: Some(&responsibility),
+    };
+    patch(&apdu[..scan.envelope_end() as usize], scan, &changes, patched);
+}
