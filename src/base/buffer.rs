@@ -135,6 +135,15 @@ impl Fill {
         self.filled += count;
     }
 
+    /// Starts over with the whole block, if no lease of it is left; returns whether that was so.
+    pub fn restart(&mut self) -> bool {
+        let alone = Arc::get_mut(&mut self.block).is_some();
+        if alone {
+            self.filled = 0;
+        }
+        alone
+    }
+
     /// What has been written, for reading.
     pub fn octets(&self) -> &[u8] {
         // SAFETY: octets below `filled` are never written again while this Fill lives.
@@ -224,6 +233,18 @@ mod tests {
         drop(lease);
         assert!(pool.take().is_some());
         assert_eq!(pool.block_count(), 1);
+    }
+
+    #[test]
+    fn a_writer_starts_over_only_when_no_lease_is_left() {
+        let mut fill = Fill::with_capacity(8);
+        fill.append(b"first");
+        let lease = fill.lease(0..5);
+        assert!(!fill.restart());
+        assert_eq!(fill.filled(), 5);
+        drop(lease);
+        assert!(fill.restart());
+        assert_eq!((fill.filled(), fill.remaining()), (0, 4096));
     }
 
     #[test]

@@ -6,12 +6,18 @@
 pub const APDU_SIZE_MAX: usize = 64 << 20;
 /// Largest envelope (everything of an MTS-APDU before its content), octets.
 pub const ENVELOPE_SIZE_MAX: usize = 1 << 20;
+/// What may stand in a transfer before its MTS-APDU, octets.
+pub const EXTERNAL_OVERHEAD_SIZE_MAX: usize = 1024;
 /// Deepest nesting of constructed encodings that is followed.
 pub const BER_DEPTH_MAX: usize = 32;
 /// Most recipients in one envelope (X.411 ub-recipients is 32,767; this bounds memory).
 pub const RECIPIENT_COUNT_MAX: usize = 4096;
 /// Most elements of trace information (X.411 ub-transfers).
 pub const TRACE_ELEMENT_COUNT_MAX: usize = 512;
+/// Most extension fields in one envelope, those of its recipients included.
+pub const EXTENSION_COUNT_MAX: usize = 8192;
+/// Most attributes of one O/R address.
+pub const OR_ADDRESS_ATTRIBUTE_COUNT_MAX: usize = 64;
 /// Longest local identifier of an MTS-identifier, octets (X.411 ub-local-id-length).
 pub const LOCAL_IDENTIFIER_SIZE_MAX: usize = 32;
 /// Longest MTA name, octets (X.411 ub-mta-name-length).
@@ -27,6 +33,14 @@ pub const TPDU_SIZE_MAX: usize = TPKT_SIZE_MAX - 4;
 pub const CONTROL_PDU_SIZE_MAX: usize = 16 << 10;
 /// Longest transport, session or presentation selector, octets.
 pub const SELECTOR_SIZE_MAX: usize = 64;
+/// Largest transfer that is begun: an MTS-APDU and the EXTERNAL around it, octets.
+pub const TRANSFER_SIZE_MAX: usize = APDU_SIZE_MAX + 64;
+/// Data of one outgoing transfer that is taken before it can be sent, octets.
+pub const TRANSFER_QUEUED_SIZE_MAX: usize = 256 << 10;
+/// Longest time from the first octet to an established association, seconds.
+pub const ESTABLISHMENT_DELAY_S_MAX: u64 = 60;
+/// Longest time from a release, refusal or abort to the end of the connection, seconds.
+pub const RELEASE_DELAY_S_MAX: u64 = 30;
 
 /// Leased ranges shorter than this are copied into the header octets of a transmission, octets.
 pub const TRANSMIT_COPY_BELOW: usize = 4096;
@@ -37,6 +51,51 @@ pub const RECEIVE_BUFFER_SIZE: usize = 16 << 10;
 pub const RECEIVE_BUFFER_COUNT: usize = 256;
 /// Receive buffers that one connection may fill in one turn of the engine.
 pub const RECEIVE_BUFFER_COUNT_PER_TURN: usize = 8;
+
+/// Mail that may wait for one shard, other than outcomes.
+pub const MAILBOX_WORK_COUNT_MAX: usize = 4096;
+/// Outcomes that may wait for one shard.
+pub const MAILBOX_OUTCOME_COUNT_MAX: usize = 16_384;
+/// Connections of one shard.
+pub const CONNECTION_COUNT_MAX: usize = 1 << 20;
+/// Connections of one shard whose caller has not shown who it is.
+pub const UNBOUND_CONNECTION_COUNT_MAX: usize = 1024;
+/// Messages at the head of a queue whose targets are marked as attempted ahead of their sending.
+pub const ATTEMPT_AHEAD_COUNT: usize = 64;
+/// Messages of one shard's queues that keep their committed buffer; later ones are fetched when sent.
+pub const RESIDENT_MESSAGE_COUNT_MAX: usize = 8192;
+/// Size of one buffer for a patched envelope; a larger envelope gets a buffer of its own, octets.
+pub const ENVELOPE_BUFFER_SIZE: usize = 4096;
+/// Buffers for patched envelopes of one shard.
+pub const ENVELOPE_BUFFER_COUNT: usize = 4096;
+/// For the last octets of a connection to leave, seconds.
+pub const CLOSE_TIMEOUT_S: u64 = 2;
+/// Most shards, and so logs, of one relay.
+pub const LOG_COUNT_MAX: u16 = 128;
+/// Octets fetched from the store at a time for a transfer.
+pub const FETCH_SIZE: usize = 256 << 10;
+/// Receive buffers that one connection may be ahead of its turns before it is throttled.
+pub const RECEIVE_BUFFER_COUNT_AHEAD: usize = 2 * RECEIVE_BUFFER_COUNT_PER_TURN;
+/// How long an engine whose receive buffers are all on loan waits before it looks again, milliseconds.
+pub const RECEIVE_RETRY_MS: u64 = 1;
+/// Connections taken from one listener in one turn of the engine.
+pub const ACCEPT_COUNT_PER_TURN: usize = 64;
+/// Connections that the kernel may hold for a listener before they are accepted.
+pub const LISTEN_BACKLOG: i32 = 1024;
+/// Stretches of a transmission that go into one system call or ring operation.
+pub const SEND_SLICE_COUNT_MAX: usize = 64;
+/// System calls that one connection may spend on sending in one turn of the engine.
+pub const SEND_COUNT_PER_TURN: usize = 16;
+/// Sends of at least this size go without copying where the kernel can, octets.
+pub const ZERO_COPY_SEND_SIZE_MIN: usize = 64 << 10;
+/// Submission entries of one ring.
+pub const RING_SUBMISSION_COUNT: u32 = 512;
+/// Completion entries of one ring.
+pub const RING_COMPLETION_COUNT: u32 = 4096;
+/// Jobs that a disk thread may have before it; more wait at the engine.
+pub const DISK_JOB_COUNT_MAX: usize = 256;
+/// Neighbouring durable writes that a disk thread makes one.
+pub const DISK_WRITE_MERGE_COUNT_MAX: usize = 16;
 
 /// Preallocated size of one store segment, octets.
 pub const SEGMENT_SIZE: u64 = 64 << 20;
@@ -49,7 +108,22 @@ pub const GROUP_BUFFER_SIZE: usize = 1 << 20;
 /// Commits of one log that may be under way at once.
 pub const COMMIT_IN_FLIGHT_COUNT_MAX: usize = 4;
 
+/// Group buffers of one log, by default: what bodies leased from them can hold in memory.
+pub const GROUP_BUFFER_COUNT: usize = 64;
+/// Smallest segment, octets: room for the largest record and its footer entry.
+pub const SEGMENT_SIZE_MIN: u64 = 256 << 10;
+/// Segments kept ready ahead of the one being written, the last of them for outcomes alone.
+pub const SPARE_SEGMENT_COUNT: usize = 2;
+/// Largest metadata of one message in the store, octets.
+pub const METADATA_SIZE_MAX: usize = 64 << 10;
+/// Size of one buffer of a segment's footer, octets.
+pub const FOOTER_BUFFER_SIZE: usize = 256 << 10;
+/// Chunks of one body: those of the largest, and as many cut short by pauses of the sender.
+pub const CHUNK_COUNT_MAX: usize = 2 * (APDU_SIZE_MAX / CHUNK_SIZE);
 const _: () = {
+    assert!(SEGMENT_SIZE_MIN <= SEGMENT_SIZE && SEGMENT_SIZE <= u32::MAX as u64);
+    assert!(((CHUNK_SIZE + 2 * METADATA_SIZE_MAX) as u64) < SEGMENT_SIZE_MIN);
+    assert!(FOOTER_BUFFER_SIZE.is_multiple_of(STORE_BLOCK_SIZE));
     assert!(ENVELOPE_SIZE_MAX <= APDU_SIZE_MAX);
     assert!(TPDU_SIZE_MAX == 65_531);
     assert!(CHUNK_SIZE * 2 <= GROUP_BUFFER_SIZE);
@@ -57,4 +131,9 @@ const _: () = {
     assert!(GROUP_BUFFER_SIZE.is_multiple_of(STORE_BLOCK_SIZE));
     assert!(SEGMENT_SIZE.is_multiple_of(STORE_BLOCK_SIZE as u64));
     assert!(RECEIVE_BUFFER_COUNT_PER_TURN < RECEIVE_BUFFER_COUNT);
+    assert!(RECEIVE_BUFFER_COUNT.is_power_of_two() && RECEIVE_BUFFER_COUNT <= 1 << 15);
+    assert!(RECEIVE_BUFFER_COUNT_AHEAD < RECEIVE_BUFFER_COUNT);
+    assert!(RING_COMPLETION_COUNT as usize > RECEIVE_BUFFER_COUNT);
+    assert!(SEND_SLICE_COUNT_MAX <= 1024); // IOV_MAX
+    assert!(DISK_WRITE_MERGE_COUNT_MAX <= 1024);
 };

@@ -4,4 +4,5 @@ pub mod buffer;
 pub mod clock;
 pub mod fault;
 pub mod limits;
+pub mod timer;
 pub mod transmit;

@@ -1,1 +1,48 @@
-fn main() {}
+//! `p1load`: load generator, foreign MTA and sink for any P1 MTA.
+
+mod bench;
+mod common;
+mod receive;
+mod send;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Loads and measures P1 MTAs.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Sends messages to an MTA.
+    Send(send::SendArguments),
+    /// Takes messages from an MTA.
+    Receive(receive::ReceiveArguments),
+    /// Sender, durable relay and receiver in one run.
+    Bench(bench::BenchArguments),
+    /// The relay of `bench`.
+    #[command(hide = true)]
+    Relay(p1relay::run::RunArguments),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Send(arguments) => send::send(&arguments),
+        Command::Receive(arguments) => receive::receive(&arguments),
+        Command::Bench(arguments) => bench::bench(&arguments),
+        Command::Relay(arguments) => return p1relay::run::run(&arguments),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("p1load: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

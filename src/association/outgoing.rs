@@ -1,0 +1,70 @@
+//! A transfer going out: leased pieces, handed to the stack as its window allows.
+
+use std::collections::VecDeque;
+
+use crate::base::buffer::Lease;
+use crate::osi::stack::Stack;
+
+/// The pieces of one transfer that the stack has not taken yet.
+#[derive(Debug, Default)]
+pub struct Outgoing {
+    pieces: VecDeque<Lease>,
+    /// Octets that will come after `pieces`, still to be fetched.
+    to_fetch: usize,
+}
+
+impl Outgoing {
+    /// Starts an activity of `pieces` and `to_fetch` further octets, to be given by [`Outgoing::fetched`].
+    pub fn start(
+        &mut self,
+        stack: &mut Stack,
+        pieces: impl IntoIterator<Item = Lease>,
+        to_fetch: usize,
+    ) {
+        self.pieces.clear();
+        self.pieces.extend(pieces.into_iter().filter(|piece| !piece.is_empty()));
+        self.to_fetch = to_fetch;
+        stack.transfer_request(
+            self.pieces.iter().map(|piece| piece.len()).sum::<usize>() + to_fetch,
+        );
+        self.proceed(stack);
+    }
+
+    /// Adds octets that were fetched.
+    pub fn fetched(&mut self, stack: &mut Stack, piece: Lease) {
+        self.to_fetch = self.to_fetch.saturating_sub(piece.len());
+        self.pieces.push_back(piece);
+        self.proceed(stack);
+    }
+
+    /// Hands over what the stack wants now.
+    pub fn proceed(&mut self, stack: &mut Stack) {
+        loop {
+            let wanted = stack.transfer_wanted();
+            let Some(piece) = self.pieces.front_mut().filter(|_| wanted > 0) else { return };
+            if piece.len() > wanted {
+                let rest = piece.slice(wanted..piece.len());
+                let head = std::mem::replace(piece, rest).slice(0..wanted);
+                stack.transfer_data(head);
+            } else if let Some(piece) = self.pieces.pop_front() {
+                stack.transfer_data(piece);
+            }
+        }
+    }
+
+    /// How many octets to fetch next; 0 while pieces are still waiting or nothing is left to fetch.
+    pub fn fetch_wanted(&self) -> usize {
+        if self.pieces.is_empty() { self.to_fetch } else { 0 }
+    }
+
+    /// Whether the stack has been given every octet.
+    pub fn is_complete(&self) -> bool {
+        self.pieces.is_empty() && self.to_fetch == 0
+    }
+
+    /// Forgets everything, dropping leases: the transfer has ended, one way or the other.
+    pub fn clear(&mut self) {
+        self.pieces.clear();
+        self.to_fetch = 0;
+    }
+}

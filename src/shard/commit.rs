@@ -1,0 +1,321 @@
+//! The log's answers, and the mail in which shards speak of each other's messages.
+//!
+//! A commit's confirmation is where responsibility changes hands: only here is an activity's end
+//! acknowledged.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::Shard;
+use super::connection::Connection;
+use super::mail::Mail;
+use super::queue::{Attempt, Queued};
+use super::token::ConnectionKey;
+use crate::base::buffer::Lease;
+use crate::base::limits::RESIDENT_MESSAGE_COUNT_MAX;
+use crate::io::Engine;
+use crate::mta::decide::Hop;
+use crate::osi::rtse::TransferRefusal;
+use crate::routing::ConnectorIndex;
+use crate::store::{Confirm, MessageReference, Outcome};
+
+/// What an answer of the log is waited for by.
+pub(crate) enum Pending {
+    /// A message to acknowledge and to queue.
+    Intake {
+        /// Where it came in.
+        connection: ConnectionKey,
+        /// Size of the APDU, octets.
+        apdu_size: u32,
+        /// Where it goes.
+        targets: SmallVec<[(Hop, Queued); 1]>,
+    },
+    /// A mark that a target is attempted.
+    Attempt {
+        /// The shard that waits for it.
+        owner: u16,
+        /// The connector whose queue the message stands in.
+        connector: ConnectorIndex,
+        /// The message.
+        reference: MessageReference,
+        /// Which of its targets.
+        target: u16,
+    },
+    /// Octets of a stored message.
+    Fetch {
+        /// The shard that waits for them.
+        owner: u16,
+        /// Its own word for the transfer.
+        transfer: u64,
+    },
+}
+
+impl<E: Engine> Shard<E> {
+    pub(super) fn confirm_commits(&mut self) {
+        for slot in 0..self.logs.len() {
+            while let Some(confirm) = self.logs[slot].poll_confirm() {
+                self.confirmed(confirm);
+            }
+        }
+    }
+
+    fn confirmed(&mut self, confirm: Confirm) {
+        let (ticket, lease) = match confirm {
+            Confirm::Committed { ticket } => (ticket, None),
+            Confirm::Fetched { ticket, octets } => (ticket, Some(octets)),
+            Confirm::Failed { ticket, error } => {
+                tracing::error!(%error, "the store has failed; nothing more is taken in");
+                return self.failed(ticket);
+            }
+            Confirm::FetchFailed { ticket, error } => {
+                tracing::error!(%error, "a stored message cannot be read");
+                return self.failed(ticket);
+            }
+        };
+        match self.pending.try_remove(ticket as usize) {
+            Some(Pending::Intake { connection, apdu_size, targets }) => {
+                self.acknowledge(connection, apdu_size);
+                for (hop, queued) in targets {
+                    self.queue(hop, queued);
+                }
+            }
+            Some(Pending::Attempt { owner, connector, reference, target }) => {
+                self.tell(owner, Mail::AttemptConfirm { connector, reference, target });
+            }
+            Some(Pending::Fetch { owner, transfer }) => {
+                self.tell(owner, Mail::FetchConfirm { transfer, octets: lease });
+            }
+            None => {}
+        }
+    }
+
+    /// An operation that will never be durable: what came in is refused as a transient problem of ours.
+    fn failed(&mut self, ticket: u64) {
+        match self.pending.try_remove(ticket as usize) {
+            Some(Pending::Intake { connection, .. }) => {
+                if let Some(mut connection) = self.connections.take(connection) {
+                    if let Some(association) = &mut connection.association {
+                        association.stack.transfer_refuse(TransferRefusal::Temporary);
+                    }
+                    self.mark_dirty(&mut connection);
+                    self.connections.put_back(connection);
+                }
+            }
+            Some(Pending::Fetch { owner, transfer }) => {
+                self.tell(owner, Mail::FetchConfirm { transfer, octets: None });
+            }
+            Some(Pending::Attempt { .. }) | None => {}
+        }
+    }
+
+    fn acknowledge(&mut self, key: ConnectionKey, apdu_size: u32) {
+        self.counters.transfers_in.add(1);
+        self.counters.octets_in.add(u64::from(apdu_size));
+        if let Some(mut connection) = self.connections.take(key) {
+            if let Some(association) = &mut connection.association {
+                association.stack.transfer_response();
+            }
+            self.mark_dirty(&mut connection);
+            self.connections.put_back(connection);
+        }
+    }
+
+    /// An APDU of which nothing is ours is confirmed without a record.
+    pub(super) fn acknowledge_unstored(&mut self, connection: &mut Connection) {
+        if let Some(association) = &mut connection.association {
+            association.stack.transfer_response();
+        }
+        self.mark_dirty(connection);
+    }
+
+    /// Puts a committed message into its connector's queue, here or at the owner.
+    pub(super) fn queue(&mut self, hop: Hop, mut queued: Queued) {
+        let connector = match hop {
+            Hop::Connector(connector) => connector,
+            Hop::NoRoute | Hop::Loop => {
+                let counter = if hop == Hop::Loop {
+                    &self.counters.held_loop
+                } else {
+                    &self.counters.held_no_route
+                };
+                counter.add(1);
+                queued.resident = None;
+                return self.held.push(queued);
+            }
+        };
+        let owner = self.snapshot.owner(connector);
+        if owner == self.index {
+            self.enqueue(connector, queued);
+        } else {
+            self.tell(owner, Mail::Enqueue { connector, queued });
+        }
+    }
+
+    fn enqueue(&mut self, connector: ConnectorIndex, mut queued: Queued) {
+        if queued.resident.is_some() {
+            if self.resident_count < RESIDENT_MESSAGE_COUNT_MAX {
+                self.resident_count += 1;
+            } else {
+                queued.resident = None;
+            }
+        }
+        self.counters.queued.add(1);
+        let state = &mut self.connectors[usize::from(connector.0)];
+        state.queue.push(queued);
+        self.snapshot.links.publish_queued(connector, state.queue.len() as u32);
+        self.active.push(connector.0);
+    }
+
+    /// Lets go of the committed buffers that waiting messages hold, here and at the other shards: they are
+    /// fetched when it is their turn.
+    pub(super) fn release_buffers(&mut self) {
+        self.release_own_buffers();
+        for shard in 0..self.routes.len() as u16 {
+            if shard != self.index {
+                self.tell(shard, Mail::ReleaseBuffers);
+            }
+        }
+    }
+
+    fn release_own_buffers(&mut self) {
+        for connector in &mut self.connectors {
+            connector.queue.release_buffers();
+        }
+        self.resident_count = 0;
+    }
+
+    /// Sends mail, or handles it at once when it is for this shard.
+    pub(super) fn tell(&mut self, shard: u16, mail: Mail<E::Detached>) {
+        match self.routes.get_mut(usize::from(shard)) {
+            Some(Some(route)) => route.send(mail),
+            _ => self.handle_mail(mail),
+        }
+    }
+
+    pub(super) fn read_mail(&mut self) {
+        let mailbox = Arc::clone(&self.shared.mailboxes[usize::from(self.index)]);
+        while let Some(mail) = mailbox.receive() {
+            self.handle_mail(mail);
+        }
+    }
+
+    fn handle_mail(&mut self, mail: Mail<E::Detached>) {
+        match mail {
+            Mail::Enqueue { connector, queued } => self.enqueue(connector, queued),
+            Mail::Adopt(adopted) => self.adopt(*adopted),
+            Mail::Outcome { reference, target, outcome } => {
+                self.record_outcome(reference, target, outcome)
+            }
+            Mail::AttemptRequest { owner, connector, reference, target } => {
+                let ticket =
+                    self.pending.insert(Pending::Attempt { owner, connector, reference, target });
+                let log = self.log_of(reference);
+                let asked = self.logs.get_mut(log).map(|log| {
+                    log.outcome_request(Some(ticket as u64), reference, target, Outcome::Attempted)
+                });
+                if !matches!(asked, Some(Ok(()))) {
+                    self.pending.try_remove(ticket);
+                }
+            }
+            Mail::AttemptConfirm { connector, reference, target } => {
+                self.connectors[usize::from(connector.0)].queue.marked(reference, target);
+                self.active.push(connector.0);
+            }
+            Mail::FetchRequest { owner, transfer, reference, offset, size } => {
+                let ticket = self.pending.insert(Pending::Fetch { owner, transfer });
+                let log = self.log_of(reference);
+                let asked = self
+                    .logs
+                    .get_mut(log)
+                    .map(|log| log.fetch_request(ticket as u64, reference, offset, size));
+                if !matches!(asked, Some(Ok(()))) {
+                    self.pending.try_remove(ticket);
+                    self.tell(owner, Mail::FetchConfirm { transfer, octets: None });
+                }
+            }
+            Mail::FetchConfirm { transfer, octets } => self.fetched(transfer, octets),
+            Mail::ReleaseBuffers => self.release_own_buffers(),
+        }
+    }
+
+    /// Notes an outcome in the home log; it need not be waited for.
+    pub(super) fn record_outcome(
+        &mut self,
+        reference: MessageReference,
+        target: u16,
+        outcome: Outcome,
+    ) {
+        let log = self.log_of(reference);
+        if let Some(Err(error)) =
+            self.logs.get_mut(log).map(|log| log.outcome_request(None, reference, target, outcome))
+        {
+            tracing::error!(%error, "an outcome could not be recorded; the message may be sent again after a restart");
+        }
+    }
+
+    /// The shard whose log holds a message.
+    pub(super) fn home(&self, reference: MessageReference) -> u16 {
+        reference.log % self.snapshot.settings.shard_count
+    }
+
+    fn log_of(&self, reference: MessageReference) -> usize {
+        usize::from(reference.log / self.snapshot.settings.shard_count)
+    }
+
+    /// Queues what was found in a log at start.
+    pub(super) fn recover(&mut self, recovered: Vec<crate::store::RecoveredMessage>) {
+        for message in recovered {
+            self.counters.recovered.add(1);
+            let (metadata, targets) = match crate::mta::metadata::read(&message.metadata) {
+                Ok(read) => read,
+                Err(error) => {
+                    tracing::error!(%error, reference = ?message.reference, "a stored message stays untouched");
+                    continue;
+                }
+            };
+            for (index, target) in targets.enumerate() {
+                let state =
+                    message.targets.get(index).copied().unwrap_or(crate::store::TargetState::Final);
+                let Ok(target) = target else { break };
+                if state == crate::store::TargetState::Final {
+                    continue;
+                }
+                let connector =
+                    target.connector.and_then(|name| self.snapshot.connector_named(name));
+                let attempted =
+                    state == crate::store::TargetState::Attempted && connector.is_some();
+                if attempted {
+                    self.counters.in_doubt_recovered.add(1);
+                    tracing::warn!(
+                        mts_identifier = %crate::mta::metadata::identifier_text(metadata.identifier),
+                        connector = target.connector.unwrap_or(""),
+                        "in doubt at the last stop: sent anew, possibly twice"
+                    );
+                }
+                let queued = Queued {
+                    reference: message.reference,
+                    resident: None,
+                    arrived: metadata.arrived,
+                    recipients: target.recipients().map(|list| Box::new(list.into_boxed_slice())),
+                    body_size: message.body_size as u32,
+                    apdu_start: metadata.apdu_start,
+                    apdu_size: metadata.apdu_size,
+                    target: index as u16,
+                    attempt: if attempted { Attempt::Marked } else { Attempt::Unmarked },
+                    priority: metadata.priority,
+                };
+                self.queue(connector.map_or(Hop::NoRoute, Hop::Connector), queued);
+            }
+        }
+    }
+
+    /// Gives back what was read for a transfer.
+    fn fetched(&mut self, transfer: u64, octets: Option<Lease>) {
+        if let Some(super::token::Subject::Connection(key)) =
+            super::token::Subject::from_word(transfer)
+        {
+            self.transfer_fetched(key, octets);
+        }
+    }
+}

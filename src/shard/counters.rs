@@ -1,0 +1,95 @@
+//! What a shard counts; written by the shard alone, read from anywhere.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// One shard's counters.
+        #[derive(Debug, Default)]
+        pub struct Counters {
+            $($(#[$doc])* pub(crate) $name: Counter,)*
+        }
+
+        /// Counters at one moment; those of several shards add up.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct CounterValues {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Counters {
+            /// The values now.
+            pub fn values(&self) -> CounterValues {
+                CounterValues { $($name: self.$name.value(),)* }
+            }
+        }
+
+        impl std::ops::Add for CounterValues {
+            type Output = CounterValues;
+
+            fn add(self, other: CounterValues) -> CounterValues {
+                CounterValues { $($name: self.$name + other.$name,)* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Messages, probes and reports taken: durable and acknowledged.
+    transfers_in,
+    /// Messages, probes and reports that a partner has confirmed.
+    transfers_out,
+    /// Octets of MTS-APDUs taken.
+    octets_in,
+    /// Octets of MTS-APDUs confirmed by partners.
+    octets_out,
+    /// Targets held because no route was found.
+    held_no_route,
+    /// Targets held because every route would make a loop.
+    held_loop,
+    /// Targets waiting in queues or being sent.
+    queued,
+    /// Associations that are up.
+    associations,
+    /// Binds refused for a wrong name or password.
+    binds_refused,
+    /// Connections that ended by an error.
+    connections_failed,
+    /// Targets that were marked as attempted, without an outcome, when the store was opened.
+    in_doubt_recovered,
+    /// Transfers whose end was sent and whose confirmation was never seen.
+    in_doubt_lost,
+    /// Messages found in the store when it was opened.
+    recovered,
+    /// Commits of the shard's log.
+    commits,
+    /// Octets that those commits have written.
+    octets_written,
+    /// System calls of the shard's engine.
+    system_calls,
+    /// Operations that the engine was asked for.
+    operations,
+}
+
+/// A count with one writer.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, count: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed) + count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn subtract(&self, count: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).saturating_sub(count), Ordering::Relaxed);
+    }
+
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

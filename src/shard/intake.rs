@@ -1,0 +1,367 @@
+//! Transfer in: from the first octets of an activity to a record in the log.
+//!
+//! Small transfers are gathered in memory and appended whole. Beyond [`CHUNK_SIZE`] they stream into the
+//! log as chunks while they arrive, and only the envelope is kept to be scanned. Nothing is acknowledged
+//! here: that is [`super::commit`]'s, when the record is durable.
+
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use super::Shard;
+use super::commit::Pending;
+use super::connection::Connection;
+use super::queue::{Attempt, Queued};
+use super::token::ConnectionKey;
+use crate::base::clock::Instant;
+use crate::base::fault::Fault;
+use crate::base::limits::{
+    APDU_SIZE_MAX, ATTEMPT_AHEAD_COUNT, CHUNK_SIZE, ENVELOPE_SIZE_MAX, EXTERNAL_OVERHEAD_SIZE_MAX,
+};
+use crate::ber;
+use crate::io::Engine;
+use crate::mta::decide::{Context, Hop, decide};
+use crate::mta::metadata::{self, Metadata};
+use crate::osi::rtse::{AbortReason, TransferRefusal, external};
+use crate::p1;
+use crate::p1::scan::{Progress, Scan, scan, scan_prefix};
+use crate::store::{self, Chunks};
+
+/// How long a finished transfer waits for room in the log before its sender is asked to come again.
+const STORE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why a transfer was not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum IntakeError {
+    /// More octets than one APDU may have.
+    #[error("the transfer exceeds {APDU_SIZE_MAX} octets")]
+    TooLong,
+    /// What encloses the APDU is malformed.
+    #[error("the transferred value is malformed: {0}")]
+    External(crate::osi::error::Error),
+    /// The APDU is malformed.
+    #[error("the MTS-APDU is malformed: {0}")]
+    Apdu(#[from] p1::Error),
+    /// The value that was streamed is not well-formed.
+    #[error("the transferred value is malformed: {0}")]
+    Encoding(#[from] ber::Error),
+    /// The value ended before its own length said so.
+    #[error("the transfer ends inside the MTS-APDU")]
+    Incomplete,
+    /// The log cannot take it now.
+    #[error("the store refuses: {0}")]
+    Store(#[from] store::Error),
+}
+
+impl IntakeError {
+    /// Whose fault it is.
+    pub(crate) fn fault(&self) -> Fault {
+        match self {
+            IntakeError::TooLong | IntakeError::Store(_) => Fault::LocalLimit,
+            IntakeError::External(error) => error.fault(),
+            IntakeError::Apdu(error) => error.fault(),
+            IntakeError::Encoding(error) => error.fault(),
+            IntakeError::Incomplete => Fault::PeerViolated,
+        }
+    }
+}
+
+/// A transfer on its way in.
+#[derive(Default)]
+pub(crate) struct Intake {
+    /// Octets not yet in the log.
+    staging: Vec<u8>,
+    /// Where the octets went that are.
+    streamed: Option<Box<Streamed>>,
+    size: usize,
+    /// Whether the activity has ended and waits for the log.
+    complete: bool,
+    /// When it ended.
+    ended: Instant,
+}
+
+/// The state of a transfer too large to be gathered.
+struct Streamed {
+    chunks: Chunks,
+    /// The transfer's first octets, until they hold the envelope.
+    head: Vec<u8>,
+    head_complete: bool,
+    skipper: ber::Skipper,
+}
+
+impl Intake {
+    /// Forgets the transfer; gives the chunks that are already in the log.
+    pub(crate) fn reset(&mut self) -> Option<Chunks> {
+        self.staging.clear();
+        self.size = 0;
+        self.complete = false;
+        self.streamed.take().map(|streamed| streamed.chunks)
+    }
+}
+
+impl Streamed {
+    fn take(&mut self, octets: &[u8], scratch: &mut Scan) -> Result<(), IntakeError> {
+        self.skipper.feed(octets)?;
+        if self.head_complete {
+            return Ok(());
+        }
+        let room = (ENVELOPE_SIZE_MAX + EXTERNAL_OVERHEAD_SIZE_MAX).saturating_sub(self.head.len());
+        self.head.extend_from_slice(&octets[..octets.len().min(room)]);
+        if let Some(start) = external::unwrap_prefix(&self.head).map_err(IntakeError::External)? {
+            self.head_complete = scan_prefix(&self.head[start..], scratch)? == Progress::Complete;
+        }
+        Ok(())
+    }
+}
+
+impl<E: Engine> Shard<E> {
+    /// Takes transferred octets.
+    pub(super) fn take_transfer_data(
+        &mut self,
+        intake: &mut Intake,
+        octets: &[u8],
+    ) -> Result<(), IntakeError> {
+        intake.size += octets.len();
+        if intake.size > APDU_SIZE_MAX + EXTERNAL_OVERHEAD_SIZE_MAX {
+            return Err(IntakeError::TooLong);
+        }
+        if intake.streamed.is_none() && intake.size <= CHUNK_SIZE {
+            intake.staging.extend_from_slice(octets);
+            return Ok(());
+        }
+        let streamed = intake.streamed.get_or_insert_with(|| {
+            Box::new(Streamed {
+                chunks: Chunks::default(),
+                head: Vec::new(),
+                head_complete: false,
+                skipper: ber::Skipper::new(),
+            })
+        });
+        let mut rest = octets;
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(rest.len().min(CHUNK_SIZE - intake.staging.len()));
+            intake.staging.extend_from_slice(piece);
+            rest = after;
+            if intake.staging.len() == CHUNK_SIZE {
+                streamed.take(&intake.staging, &mut self.scan)?;
+                self.logs[0].chunk_request(&mut streamed.chunks, &intake.staging)?;
+                intake.staging.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// The activity has ended: scans, decides and appends. The confirmation follows the commit.
+    pub(super) fn end_transfer(&mut self, connection: &mut Connection) -> Result<(), IntakeError> {
+        if !connection.intake.complete {
+            connection.intake.complete = true;
+            connection.intake.ended = self.now.instant;
+        }
+        match self.append_transfer(connection) {
+            Err(IntakeError::Store(store::Error::Busy | store::Error::Full))
+                if self.now.instant <= connection.intake.ended + STORE_PATIENCE =>
+            {
+                self.blocked.push(connection.key);
+                self.release_buffers();
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    /// Finds the APDU in what came in and scans it, or its envelope; gives where it starts and its size.
+    fn scan_transfer(&mut self, intake: &mut Intake) -> Result<(usize, usize), IntakeError> {
+        let Some(streamed) = &mut intake.streamed else {
+            let range = external::unwrap(&intake.staging).map_err(IntakeError::External)?;
+            scan(&intake.staging[range.clone()], &mut self.scan)?;
+            return Ok((range.start, range.len()));
+        };
+        if !streamed.skipper.is_complete() {
+            streamed.take(&intake.staging, &mut self.scan)?;
+        }
+        let start = external::unwrap_prefix(&streamed.head).map_err(IntakeError::External)?;
+        let start = start.ok_or(IntakeError::Incomplete)?;
+        let progress = scan_prefix(&streamed.head[start..], &mut self.scan)?;
+        if !streamed.skipper.is_complete() || progress == Progress::NeedMore {
+            return Err(IntakeError::Incomplete);
+        }
+        let size = self.scan.apdu_size().map_or(intake.size - start, |size| size as usize);
+        if size > intake.size - start {
+            return Err(IntakeError::Incomplete);
+        }
+        Ok((start, size))
+    }
+
+    fn append_transfer(&mut self, connection: &mut Connection) -> Result<(), IntakeError> {
+        let (apdu_start, apdu_size) = self.scan_transfer(&mut connection.intake)?;
+        let snapshot = std::sync::Arc::clone(&self.snapshot);
+        let Connection { intake, connector, key, .. } = connection;
+        let (head, mut chunks) = match intake.streamed.as_deref_mut() {
+            None => (&intake.staging[apdu_start..apdu_start + apdu_size], None),
+            Some(Streamed { head, chunks, .. }) => (&head[apdu_start..], Some(chunks)),
+        };
+        decide(
+            head,
+            &self.scan,
+            &Context {
+                domain: &snapshot.settings.domain,
+                table: &snapshot.table,
+                links: &snapshot.links,
+                partner_domain: &|connector| snapshot.connector(connector).domain.as_ref(),
+            },
+            &mut self.decision,
+        )?;
+        let inbound = connector.map_or("", |connector| snapshot.connector(connector).name.as_str());
+        let identifier = self.scan.mts_identifier.element.octets(head);
+        self.metadata.clear();
+        metadata::write(
+            &Metadata {
+                kind: self.scan.kind,
+                priority: self.scan.priority,
+                arrived: self.now.wall,
+                revision: snapshot.revision,
+                apdu_start: apdu_start as u32,
+                apdu_size: apdu_size as u32,
+                inbound,
+                identifier,
+            },
+            self.decision.targets().len() as u16,
+            &mut self.metadata,
+        );
+        if self.decision.targets().is_empty() {
+            tracing::warn!(mts_identifier = %metadata::identifier_text(identifier), inbound, "no recipient is ours: nothing to relay");
+            self.abandon_intake(connection);
+            return Ok(self.acknowledge_unstored(connection));
+        }
+        let undivided = self.decision.is_undivided();
+        let mut attempted = 0;
+        for (index, target) in self.decision.targets().iter().enumerate() {
+            let name = match target.hop {
+                Hop::Connector(connector) => {
+                    let soon = (snapshot.links.queued(connector) as usize) < ATTEMPT_AHEAD_COUNT;
+                    attempted |= u64::from(soon) << index.min(63);
+                    Some(snapshot.connector(connector).name.as_str())
+                }
+                Hop::NoRoute | Hop::Loop => None,
+            };
+            metadata::write_target(
+                name,
+                (!undivided).then_some(&target.recipients[..]),
+                &mut self.metadata,
+            );
+        }
+        let target_count = self.decision.targets().len() as u16;
+        let entry = self.pending.vacant_entry();
+        let ticket = entry.key() as u64;
+        let whole = chunks.is_none();
+        let appended = match &mut chunks {
+            None => self.logs[0].append_request(
+                ticket,
+                &self.metadata,
+                target_count,
+                attempted,
+                &[&intake.staging],
+            )?,
+            Some(kept) => {
+                let chunks = std::mem::take(*kept);
+                self.logs[0]
+                    .append_chunked_request(
+                        ticket,
+                        &self.metadata,
+                        target_count,
+                        attempted,
+                        chunks,
+                        &intake.staging,
+                    )
+                    .map_err(|(error, chunks)| {
+                        **kept = chunks;
+                        error
+                    })?
+            }
+        };
+        let body_size = intake.size as u32;
+        let targets: SmallVec<[(Hop, Queued); 1]> = self
+            .decision
+            .targets()
+            .iter()
+            .enumerate()
+            .map(|(index, target)| {
+                let queued = Queued {
+                    reference: appended.reference,
+                    resident: whole.then(|| appended.body.clone()),
+                    arrived: self.now.wall,
+                    recipients: (!undivided)
+                        .then(|| Box::new(target.recipients.clone().into_boxed_slice())),
+                    body_size,
+                    apdu_start: apdu_start as u32,
+                    apdu_size: apdu_size as u32,
+                    target: index as u16,
+                    attempt: match index < 63 && attempted >> index & 1 == 1 {
+                        true => Attempt::Marked,
+                        false => Attempt::Unmarked,
+                    },
+                    priority: self.scan.priority,
+                };
+                (target.hop, queued)
+            })
+            .collect();
+        for (hop, _) in &targets {
+            let reason = match hop {
+                Hop::Connector(_) => continue,
+                Hop::NoRoute => "no address space matches",
+                Hop::Loop => "every route would make a loop",
+            };
+            tracing::warn!(mts_identifier = %metadata::identifier_text(identifier), inbound, reason, "held");
+        }
+        entry.insert(Pending::Intake { connection: *key, apdu_size: apdu_size as u32, targets });
+        intake.reset();
+        Ok(())
+    }
+
+    /// Tries again what found the log without room.
+    pub(super) fn retry_blocked(&mut self) {
+        for key in std::mem::take(&mut self.blocked) {
+            let Some(mut connection) = self.connections.take(key) else { continue };
+            if connection.intake.complete
+                && let Err(error) = self.end_transfer(&mut connection)
+            {
+                self.refuse_transfer(&mut connection, &error);
+            }
+            self.connections.put_back(connection);
+        }
+    }
+
+    /// Refuses what came in: politely when the limit is ours, by an abort when the peer is at fault.
+    pub(super) fn refuse_transfer(&mut self, connection: &mut Connection, error: &IntakeError) {
+        tracing::warn!(peer = %connection.peer, fault = error.fault().as_str(), %error, "transfer refused");
+        if let Some(chunks) = connection.intake.reset() {
+            self.logs[0].abandon(chunks);
+        }
+        let polite = matches!(error, IntakeError::Store(_));
+        if let Some(association) = &mut connection.association {
+            if polite {
+                association.stack.transfer_refuse(TransferRefusal::Temporary);
+            } else {
+                association.stack.abort_request(match error.fault() {
+                    Fault::LocalLimit => AbortReason::PermanentProblem,
+                    Fault::PeerViolated | Fault::PeerUnsupported | Fault::AbortedBy => {
+                        AbortReason::UserError
+                    }
+                });
+            }
+        }
+        if !polite {
+            self.begin_drain(connection);
+        }
+        self.mark_dirty(connection);
+    }
+
+    /// Drops what a connection had not finished taking in.
+    pub(super) fn abandon_intake(&mut self, connection: &mut Connection) {
+        if let Some(chunks) = connection.intake.reset() {
+            self.logs[0].abandon(chunks);
+        }
+        let key: ConnectionKey = connection.key;
+        self.blocked.retain(|blocked| *blocked != key);
+    }
+}

@@ -1,0 +1,553 @@
+//! Connections from the first octet to the last: opened or accepted, bound, moved to the shard that owns
+//! their connector, released, closed.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::Shard;
+use super::bind::{answer_accepted, answer_refused, bind_argument, check_bind_result, read_bind};
+use super::connection::{Connection, Role, Stage};
+use super::mail::{Adopted, Mail};
+use super::token::{ConnectionKey, Subject};
+use crate::association::Association;
+use crate::base::buffer::Lease;
+use crate::base::clock::Instant;
+use crate::base::limits::{
+    CLOSE_TIMEOUT_S, CONNECTION_COUNT_MAX, CONTROL_PDU_SIZE_MAX, ESTABLISHMENT_DELAY_S_MAX,
+    RELEASE_DELAY_S_MAX, UNBOUND_CONNECTION_COUNT_MAX,
+};
+use crate::io::{Engine, Operation, Outcome, Socket};
+use crate::osi::rtse::AbortReason;
+use crate::osi::stack::{Indication, Stack};
+use crate::routing::{ConnectorIndex, LinkState};
+
+const ESTABLISHMENT_TIMEOUT: Duration = Duration::from_secs(ESTABLISHMENT_DELAY_S_MAX);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(RELEASE_DELAY_S_MAX);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(CLOSE_TIMEOUT_S);
+
+impl<E: Engine> Shard<E> {
+    pub(super) fn mark_dirty(&mut self, connection: &mut Connection) {
+        if !connection.dirty {
+            connection.dirty = true;
+            self.dirty.push(connection.key);
+        }
+    }
+
+    /// Moves a connection's deadline; a timer is armed only when the new one is sooner.
+    pub(super) fn set_deadline(&mut self, connection: &mut Connection, deadline: Instant) {
+        if connection.armed.is_none_or(|armed| deadline < armed) {
+            connection.armed = Some(deadline);
+            self.timers.arm(deadline, Subject::Connection(connection.key).to_word());
+        }
+        connection.deadline = deadline;
+    }
+
+    /// A partner calls.
+    pub(super) fn accepted(&mut self, socket: Socket, peer: SocketAddr) {
+        if self.stopping
+            || self.connections.len() >= CONNECTION_COUNT_MAX
+            || self.unbound_count >= UNBOUND_CONNECTION_COUNT_MAX
+        {
+            tracing::warn!(%peer, "connection refused: too many that have not bound");
+            return self.engine.submit(Subject::Nobody.token(), Operation::Close { socket });
+        }
+        let key = self.connections.insert(Role::Called, peer, self.now.instant);
+        let Some(mut connection) = self.connections.take(key) else { return };
+        self.unbound_count += 1;
+        let stack = Stack::responder(self.snapshot.settings.called_stack.clone());
+        connection.association = Some(Association::new(socket, stack));
+        connection.stage = Stage::Binding;
+        self.set_deadline(&mut connection, self.now.instant + ESTABLISHMENT_TIMEOUT);
+        self.engine.submit(Subject::Connection(key).token(), Operation::Receive { socket });
+        self.connections.put_back(connection);
+    }
+
+    /// Opens an association to a connector's partner, if its count, its retry time and its threshold
+    /// allow.
+    pub(super) fn open_if_allowed(&mut self, connector: ConnectorIndex) {
+        let snapshot = std::sync::Arc::clone(&self.snapshot);
+        let settings = snapshot.connector(connector);
+        let state = &mut self.connectors[usize::from(connector.0)];
+        let enough = state.calling_count >= settings.association_count_max
+            || state.queue.len() <= usize::from(state.opening_count) * 2;
+        if enough
+            || settings.addresses.is_empty()
+            || self.stopping
+            || state.retry_at > self.now.instant
+        {
+            return;
+        }
+        let address = settings.addresses[state.next_address % settings.addresses.len()];
+        state.calling_count += 1;
+        state.opening_count += 1;
+        let key = self.connections.insert(Role::Calling, address, self.now.instant);
+        let Some(mut connection) = self.connections.take(key) else { return };
+        connection.connector = Some(connector);
+        self.set_deadline(&mut connection, self.now.instant + ESTABLISHMENT_TIMEOUT);
+        self.connections.put_back(connection);
+        self.engine.submit(Subject::Connection(key).token(), Operation::Connect { address });
+        self.active.push(connector.0);
+    }
+
+    /// A failure to reach or keep a partner: the next attempt waits.
+    pub(super) fn note_failure(&mut self, connector: ConnectorIndex) {
+        let settings = self.snapshot.connector(connector);
+        let state = &mut self.connectors[usize::from(connector.0)];
+        state.failure_count += 1;
+        state.next_address = state.next_address.wrapping_add(1);
+        let delay = state.retry_delay(settings.retry_delay, settings.retry_delay_max);
+        state.retry_at = self.now.instant + delay;
+        self.timers.arm(state.retry_at, Subject::Connector(connector.0).to_word());
+        if state.bound_count == 0 {
+            self.snapshot.links.publish(connector, LinkState::Retrying);
+        }
+    }
+
+    pub(super) fn connection_completed(
+        &mut self,
+        key: ConnectionKey,
+        result: io::Result<Outcome<E::Detached>>,
+    ) {
+        let Some(mut connection) = self.connections.take(key) else { return };
+        match result {
+            Ok(Outcome::Connected(socket)) => self.connected(&mut connection, socket),
+            Ok(Outcome::Received(octets)) => self.received(&mut connection, &octets),
+            Ok(Outcome::Sent(transmit)) => {
+                if let Some(association) = &mut connection.association {
+                    association.sent(transmit);
+                }
+                self.mark_dirty(&mut connection);
+            }
+            Ok(Outcome::Detached(detached)) => return self.detached(*connection, detached),
+            Ok(Outcome::Closed) => {
+                self.ended(&mut connection);
+                return self.connections.remove(key);
+            }
+            Ok(_) => {}
+            Err(error) if connection.association.is_none() => {
+                tracing::warn!(peer = %connection.peer, %error, "no connection");
+                self.ended(&mut connection);
+                return self.connections.remove(key);
+            }
+            Err(error) => self.fail_connection(&mut connection, &error.to_string()),
+        }
+        self.connections.put_back(connection);
+    }
+
+    fn connected(&mut self, connection: &mut Connection, socket: Socket) {
+        let Some(connector) = connection.connector else { return };
+        let settings = self.snapshot.connector(connector);
+        let stack = Stack::initiator(settings.stack.clone(), &bind_argument(&settings.local));
+        connection.association = Some(Association::new(socket, stack));
+        if connection.stage == Stage::Connecting {
+            connection.stage = Stage::Binding;
+        }
+        self.engine
+            .submit(Subject::Connection(connection.key).token(), Operation::Receive { socket });
+        self.mark_dirty(connection);
+    }
+
+    fn received(&mut self, connection: &mut Connection, octets: &Lease) {
+        if octets.is_empty() {
+            if !matches!(connection.stage, Stage::Draining | Stage::Closed) {
+                self.fail_connection(connection, "the peer closed the connection");
+            }
+            return;
+        }
+        if connection.stage == Stage::Moving {
+            if connection.early.len() + octets.len() > CONTROL_PDU_SIZE_MAX {
+                return self
+                    .fail_connection(connection, "the peer sends before its bind is answered");
+            }
+            return connection.early.extend_from_slice(octets);
+        }
+        self.feed(connection, octets);
+    }
+
+    /// Runs octets through the stack and acts on what they say.
+    fn feed(&mut self, connection: &mut Connection, octets: &[u8]) {
+        let mut input = octets;
+        while !matches!(connection.stage, Stage::Draining | Stage::Closed | Stage::Moving) {
+            let Some(association) = &mut connection.association else { return };
+            match association.stack.poll_indication(&mut input) {
+                Ok(Some(indication)) => self.indicated(connection, indication),
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::warn!(
+                        peer = %connection.peer,
+                        layer = error.layer().as_str(),
+                        fault = error.fault().as_str(),
+                        %error,
+                        "protocol error"
+                    );
+                    self.counters.connections_failed.add(1);
+                    self.begin_drain(connection);
+                }
+            }
+        }
+        if connection.stage == Stage::Moving {
+            connection.early.extend_from_slice(input);
+        }
+        if connection.sending.is_some()
+            && let Some(association) = &mut connection.association
+        {
+            connection.outgoing.proceed(&mut association.stack);
+            self.continue_fetching(connection);
+        }
+        self.mark_dirty(connection);
+    }
+
+    fn indicated(&mut self, connection: &mut Connection, indication: Indication<'_>) {
+        match indication {
+            Indication::TransferData(octets) => {
+                let mut intake = std::mem::take(&mut connection.intake);
+                let taken = self.take_transfer_data(&mut intake, octets);
+                connection.intake = intake;
+                if let Err(error) = taken {
+                    self.refuse_transfer(connection, &error);
+                }
+            }
+            Indication::TransferStart | Indication::TransferDiscarded => {
+                self.abandon_intake(connection)
+            }
+            Indication::TransferEnd => {
+                if let Err(error) = self.end_transfer(connection) {
+                    self.refuse_transfer(connection, &error);
+                }
+            }
+            Indication::TransferConfirm => self.transfer_confirmed(connection),
+            Indication::TransferRefused(reason) => self.transfer_refused(connection, reason),
+            Indication::Bind(bind) => self.bind_indicated(connection, &bind.bind_argument),
+            Indication::BindConfirm(result) => self.bind_confirmed(connection, &result),
+            Indication::BindRefused(refusal) => {
+                tracing::warn!(peer = %connection.peer, layer = refusal.layer.as_str(), reason = refusal.text, "the partner refused the bind");
+                self.begin_drain(connection);
+            }
+            Indication::TurnGiven => self.became_idle(connection),
+            Indication::TurnPlease(_) => {
+                if let Some(association) = &mut connection.association
+                    && connection.sending.is_none()
+                {
+                    association.stack.turn_give_request();
+                }
+            }
+            Indication::Release => {
+                self.abandon_intake(connection);
+                if let Some(association) = &mut connection.association {
+                    association.stack.release_response();
+                }
+                connection.stage = Stage::Releasing;
+                self.set_deadline(connection, self.now.instant + RELEASE_TIMEOUT);
+            }
+            Indication::ReleaseConfirm => self.begin_drain(connection),
+            Indication::Abort(abort) => {
+                tracing::warn!(peer = %connection.peer, layer = abort.layer.as_str(), reason = abort.text, "the peer aborted the association");
+                self.counters.connections_failed.add(1);
+                self.begin_drain(connection);
+            }
+        }
+    }
+
+    fn bind_indicated(&mut self, connection: &mut Connection, argument: &[u8]) {
+        let snapshot = std::sync::Arc::clone(&self.snapshot);
+        let Some(association) = &mut connection.association else { return };
+        let connector = match read_bind(&snapshot, argument) {
+            Ok(connector) => connector,
+            Err(refused) => {
+                tracing::warn!(peer = %connection.peer, reason = %refused, "bind refused");
+                self.counters.binds_refused.add(1);
+                answer_refused(&mut association.stack, &refused);
+                return self.begin_drain(connection);
+            }
+        };
+        connection.connector = Some(connector);
+        if snapshot.owner(connector) == self.index {
+            return self.accept_bind(connection);
+        }
+        connection.stage = Stage::Moving;
+        let socket = association.socket();
+        self.engine
+            .submit(Subject::Connection(connection.key).token(), Operation::Detach { socket });
+    }
+
+    fn accept_bind(&mut self, connection: &mut Connection) {
+        let (Some(connector), Some(association)) =
+            (connection.connector, &mut connection.association)
+        else {
+            return;
+        };
+        answer_accepted(&mut association.stack, &self.snapshot.connector(connector).local);
+        self.bound(connection, connector);
+    }
+
+    fn bind_confirmed(&mut self, connection: &mut Connection, result: &[u8]) {
+        let Some(connector) = connection.connector else { return };
+        if let Err(refused) = check_bind_result(&self.snapshot.connector(connector).remote, result)
+        {
+            tracing::warn!(peer = %connection.peer, reason = %refused, "the partner's bind result is refused");
+            self.counters.binds_refused.add(1);
+            if let Some(association) = &mut connection.association {
+                association.stack.abort_request(AbortReason::UserError);
+            }
+            return self.begin_drain(connection);
+        }
+        let state = &mut self.connectors[usize::from(connector.0)];
+        state.opening_count = state.opening_count.saturating_sub(1);
+        self.bound(connection, connector);
+        self.became_idle(connection);
+    }
+
+    fn bound(&mut self, connection: &mut Connection, connector: ConnectorIndex) {
+        if connection.role == Role::Called {
+            self.unbound_count = self.unbound_count.saturating_sub(1);
+        }
+        connection.stage = Stage::Bound;
+        self.counters.associations.add(1);
+        let state = &mut self.connectors[usize::from(connector.0)];
+        state.bound_count += 1;
+        state.failure_count = 0;
+        self.snapshot.links.publish(connector, LinkState::Open);
+        let settings = self.snapshot.connector(connector);
+        tracing::info!(connector = settings.name, peer = %connection.peer, role = ?connection.role, "association is up");
+        let idle = settings.disconnect_time.max(settings.transfer_timeout);
+        self.set_deadline(connection, self.now.instant + idle);
+    }
+
+    /// The socket has left this engine: the rest is the owner's.
+    fn detached(&mut self, connection: Connection, detached: E::Detached) {
+        let Connection { key, peer, connector, association, early, .. } = connection;
+        self.unbound_count = self.unbound_count.saturating_sub(1);
+        if let (Some(association), Some(connector)) = (association, connector) {
+            let owner = self.snapshot.owner(connector);
+            let stack = association.stack;
+            self.tell(
+                owner,
+                Mail::Adopt(Box::new(Adopted { detached, stack, connector, peer, early })),
+            );
+        }
+        self.connections.remove(key);
+    }
+
+    /// Takes over a connection whose caller another shard has identified.
+    pub(super) fn adopt(&mut self, adopted: Adopted<E::Detached>) {
+        let Adopted { detached, stack, connector, peer, early } = adopted;
+        let socket = match self.engine.adopt(detached) {
+            Ok(socket) => socket,
+            Err(error) => {
+                return tracing::warn!(%peer, %error, "a connection could not be taken over");
+            }
+        };
+        let key = self.connections.insert(Role::Called, peer, self.now.instant);
+        let Some(mut connection) = self.connections.take(key) else { return };
+        self.unbound_count += 1;
+        connection.connector = Some(connector);
+        connection.association = Some(Association::new(socket, stack));
+        self.accept_bind(&mut connection);
+        self.engine.submit(Subject::Connection(key).token(), Operation::Receive { socket });
+        if !early.is_empty() {
+            self.feed(&mut connection, &early);
+        }
+        self.mark_dirty(&mut connection);
+        self.connections.put_back(connection);
+    }
+
+    /// Ends a connection that cannot go on; what its stack has to say first still goes out.
+    pub(super) fn fail_connection(&mut self, connection: &mut Connection, reason: &str) {
+        if !matches!(connection.stage, Stage::Draining | Stage::Closed) {
+            tracing::warn!(peer = %connection.peer, stage = ?connection.stage, reason, "connection failed");
+            self.counters.connections_failed.add(1);
+            self.begin_drain(connection);
+        }
+    }
+
+    /// Lets the stack's last octets out, then closes.
+    pub(super) fn begin_drain(&mut self, connection: &mut Connection) {
+        if matches!(connection.stage, Stage::Draining | Stage::Closed) {
+            return;
+        }
+        self.leave_service(connection);
+        connection.stage = Stage::Draining;
+        self.set_deadline(connection, self.now.instant + CLOSE_TIMEOUT);
+        self.mark_dirty(connection);
+    }
+
+    /// Takes a connection out of its connector's counts and returns what it was carrying.
+    fn leave_service(&mut self, connection: &mut Connection) {
+        let stage = connection.stage;
+        let failed = !matches!(stage, Stage::Releasing);
+        if connection.role == Role::Called && matches!(stage, Stage::Binding | Stage::Moving) {
+            self.unbound_count = self.unbound_count.saturating_sub(1);
+        }
+        if matches!(stage, Stage::Bound | Stage::Releasing) {
+            self.counters.associations.subtract(1);
+        }
+        self.abandon_intake(connection);
+        if let Some(connector) = connection.connector {
+            let state = &mut self.connectors[usize::from(connector.0)];
+            if matches!(stage, Stage::Bound | Stage::Releasing) {
+                state.bound_count = state.bound_count.saturating_sub(1);
+            }
+            if connection.role == Role::Calling {
+                state.calling_count = state.calling_count.saturating_sub(1);
+                if matches!(stage, Stage::Connecting | Stage::Binding) {
+                    state.opening_count = state.opening_count.saturating_sub(1);
+                }
+                if failed {
+                    self.note_failure(connector);
+                }
+            }
+            let state = &self.connectors[usize::from(connector.0)];
+            if state.bound_count == 0 && !failed {
+                self.snapshot.links.publish(connector, LinkState::Idle);
+            }
+            self.active.push(connector.0);
+        }
+        connection.stage = Stage::Draining;
+        self.return_to_queue(connection);
+    }
+
+    /// Closes a draining connection once its last octets are with the kernel.
+    pub(super) fn close_when_drained(&mut self, connection: &mut Connection) {
+        let Some(association) = &connection.association else { return };
+        if connection.stage == Stage::Releasing
+            && association.stack.is_closed()
+            && association.is_flushed()
+        {
+            self.begin_drain(connection);
+        }
+        let Some(association) = &connection.association else { return };
+        if connection.stage == Stage::Draining && association.is_flushed() {
+            connection.stage = Stage::Closed;
+            let socket = association.socket();
+            self.engine
+                .submit(Subject::Connection(connection.key).token(), Operation::Close { socket });
+        }
+    }
+
+    /// The last completion has come.
+    fn ended(&mut self, connection: &mut Connection) {
+        if !matches!(connection.stage, Stage::Draining | Stage::Closed) {
+            self.leave_service(connection);
+        }
+    }
+
+    pub(super) fn connection_timer(&mut self, key: ConnectionKey) {
+        let Some(mut connection) = self.connections.take(key) else { return };
+        connection.armed = None;
+        if connection.deadline > self.now.instant {
+            let deadline = connection.deadline;
+            self.set_deadline(&mut connection, deadline);
+        } else {
+            self.deadline_passed(&mut connection);
+        }
+        self.connections.put_back(connection);
+    }
+
+    fn deadline_passed(&mut self, connection: &mut Connection) {
+        match connection.stage {
+            Stage::Bound if connection.is_ready_to_send() && connection.role == Role::Calling => {
+                self.begin_release(connection);
+            }
+            Stage::Bound if connection.sending.is_none() && connection.role == Role::Called => {
+                self.became_idle(connection);
+                let deadline = self.now.instant + RELEASE_TIMEOUT * 30;
+                self.set_deadline(connection, deadline);
+            }
+            Stage::Draining => {
+                if let Some(association) = &connection.association {
+                    connection.stage = Stage::Closed;
+                    let socket = association.socket();
+                    self.engine.submit(
+                        Subject::Connection(connection.key).token(),
+                        Operation::Close { socket },
+                    );
+                }
+            }
+            Stage::Closed => {}
+            Stage::Connecting
+            | Stage::Binding
+            | Stage::Moving
+            | Stage::Bound
+            | Stage::Releasing => {
+                self.fail_connection(connection, "no progress in the time allowed");
+            }
+        }
+    }
+
+    fn begin_release(&mut self, connection: &mut Connection) {
+        if let Some(connector) = connection.connector {
+            self.connectors[usize::from(connector.0)].idle.retain(|key| *key != connection.key);
+        }
+        if let Some(association) = &mut connection.association {
+            association.stack.release_request();
+        }
+        connection.stage = Stage::Releasing;
+        self.set_deadline(connection, self.now.instant + RELEASE_TIMEOUT);
+        self.mark_dirty(connection);
+    }
+
+    /// While stopping: an association without activity is released, or closed when only the partner may
+    /// release it.
+    pub(super) fn release_when_idle(&mut self, connection: &mut Connection) {
+        let idle = connection.sending.is_none()
+            && connection
+                .association
+                .as_ref()
+                .is_some_and(|association| association.stack.is_idle());
+        match connection.stage {
+            Stage::Bound if idle && connection.role == Role::Calling => {
+                self.begin_release(connection)
+            }
+            Stage::Bound if idle => {
+                if let Some(association) = &mut connection.association {
+                    association.stack.abort_request(AbortReason::TemporaryProblem);
+                }
+                self.begin_drain(connection);
+            }
+            Stage::Connecting | Stage::Binding => self.begin_drain(connection),
+            _ => {}
+        }
+    }
+
+    /// Stops gracefully: no new connections, activities end, associations are released.
+    pub(super) fn begin_stop(&mut self) {
+        tracing::info!(shard = self.index, "stopping");
+        self.stopping = true;
+        for listener in std::mem::take(&mut self.listeners) {
+            self.engine.submit(Subject::Nobody.token(), Operation::CloseListener { listener });
+        }
+        for key in self.connections.keys() {
+            if let Some(mut connection) = self.connections.take(key) {
+                self.release_when_idle(&mut connection);
+                self.connections.put_back(connection);
+            }
+        }
+    }
+
+    /// While another shard is behind, nothing more is taken in.
+    pub(super) fn pause_or_resume_intake(&mut self) {
+        let behind = self.routes.iter().flatten().any(super::mail::Route::is_behind);
+        if behind == self.intake_paused {
+            return;
+        }
+        self.intake_paused = behind;
+        for key in self.connections.keys() {
+            let Some(connection) = self.connections.get(key).filter(|it| it.role == Role::Called)
+            else {
+                continue;
+            };
+            let Some(socket) = connection.association.as_ref().map(Association::socket) else {
+                continue;
+            };
+            if connection.stage != Stage::Bound {
+                continue;
+            }
+            let operation = match behind {
+                true => Operation::PauseReceive { socket },
+                false => Operation::Receive { socket },
+            };
+            self.engine.submit(Subject::Connection(key).token(), operation);
+        }
+    }
+}

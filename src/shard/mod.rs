@@ -1,0 +1,308 @@
+//! Layer 6: one core's event loop, the only place where the relay's protocol meets I/O.
+//!
+//! A shard owns an engine, a log and its connections; shards share nothing but the configuration
+//! snapshot and mailboxes. One turn of the loop: completions in, mail in, timers, commits confirmed,
+//! queues dispatched, then everything that is to be written or sent is submitted at once.
+//!
+//! - [`intake`]: transfer data in, to a committed record.
+//! - [`dispatch`]: from a connector's queue to a confirmed transfer out.
+//! - [`lifecycle`]: connections opened, bound, moved to their owner, released.
+//! - [`commit`]: the log's answers, and the mail that speaks of them.
+//! - [`node`]: the shards of one relay as threads.
+
+mod bind;
+mod commit;
+mod connection;
+pub mod counters;
+mod dispatch;
+mod intake;
+mod lifecycle;
+mod mail;
+pub mod node;
+mod queue;
+pub mod settings;
+mod token;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use slab::Slab;
+
+use crate::base::buffer::Pool;
+use crate::base::clock::{Instant, Now};
+use crate::base::limits::{ENVELOPE_BUFFER_COUNT, ENVELOPE_BUFFER_SIZE};
+use crate::base::timer::Timers;
+use crate::io::{Completion, Engine, Listener, Operation, Outcome};
+use crate::mta::decide::Decision;
+use crate::p1::patch::Patched;
+use crate::p1::scan::Scan;
+use crate::store::Log;
+use commit::Pending;
+use connection::Connections;
+use counters::Counters;
+use dispatch::ConnectorState;
+use mail::{Mailbox, Route};
+use queue::Queued;
+use settings::Snapshot;
+use token::{ConnectionKey, Subject};
+
+/// What all shards of a relay share.
+pub(crate) struct Shared<D> {
+    /// The configuration in force.
+    pub(crate) snapshot: ArcSwap<Snapshot>,
+    /// Set once, to stop gracefully.
+    pub(crate) stop: AtomicBool,
+    /// Every shard's mailbox, by index.
+    pub(crate) mailboxes: Vec<Arc<Mailbox<D>>>,
+}
+
+/// One shard.
+pub(crate) struct Shard<E: Engine> {
+    index: u16,
+    engine: E,
+    shared: Arc<Shared<E::Detached>>,
+    snapshot: Arc<Snapshot>,
+    now: Now,
+    counters: Arc<Counters>,
+
+    /// The shard's own log first, then logs of a larger shard count of before, which are only drained.
+    logs: Vec<Log>,
+    /// What the log's answers are waited for by: the slot is the ticket.
+    pending: Slab<Pending>,
+    /// Messages without a route, kept for the operator.
+    held: Vec<Queued>,
+    /// How many queued messages hold on to their committed buffer.
+    resident_count: usize,
+
+    listeners: Vec<Listener>,
+    accepting: bool,
+    connections: Connections,
+    /// Called connections whose caller has not shown who it is.
+    unbound_count: usize,
+    /// Connections whose stack may have something to send.
+    dirty: Vec<ConnectionKey>,
+    /// Connections whose finished transfer waits for room in the log.
+    blocked: Vec<ConnectionKey>,
+    /// By connector index; only those that this shard owns are used.
+    connectors: Vec<ConnectorState>,
+    /// Connectors to dispatch in this turn.
+    active: Vec<u16>,
+
+    timers: Timers,
+    /// The ways to the other shards, by index; `None` at our own.
+    routes: Vec<Option<Route<E::Detached>>>,
+    intake_paused: bool,
+    stopping: bool,
+
+    completions: Vec<Completion<E::Detached>>,
+    scan: Scan,
+    decision: Decision,
+    metadata: Vec<u8>,
+    patched: Patched,
+    /// Where patched envelopes are written; one buffer each message under way.
+    envelopes: Pool,
+}
+
+/// Whether the loop goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Call again.
+    Running,
+    /// Everything is closed and durable.
+    Stopped,
+}
+
+impl<E: Engine> Shard<E> {
+    /// A shard over an engine, with the logs that it drains, its own first.
+    pub(crate) fn new(
+        index: u16,
+        engine: E,
+        shared: Arc<Shared<E::Detached>>,
+        routes: Vec<Option<Route<E::Detached>>>,
+        logs: Vec<Log>,
+        counters: Arc<Counters>,
+    ) -> Shard<E> {
+        let snapshot = shared.snapshot.load_full();
+        let connectors =
+            snapshot.settings.connectors.iter().map(|_| ConnectorState::default()).collect();
+        Shard {
+            index,
+            now: engine.now(),
+            engine,
+            shared,
+            snapshot,
+            counters,
+            logs,
+            pending: Slab::new(),
+            held: Vec::new(),
+            resident_count: 0,
+            listeners: Vec::new(),
+            accepting: false,
+            connections: Connections::default(),
+            unbound_count: 0,
+            dirty: Vec::new(),
+            blocked: Vec::new(),
+            connectors,
+            active: Vec::new(),
+            timers: Timers::default(),
+            routes,
+            intake_paused: false,
+            stopping: false,
+            completions: Vec::new(),
+            scan: Scan::default(),
+            decision: Decision::default(),
+            metadata: Vec::new(),
+            patched: Patched::default(),
+            envelopes: Pool::new(ENVELOPE_BUFFER_SIZE, ENVELOPE_BUFFER_COUNT),
+        }
+    }
+
+    /// Takes the listeners, and has the log made ready; when it is, they accept.
+    pub(crate) fn start(&mut self, listeners: Vec<Listener>) {
+        self.listeners = listeners;
+        self.submit_log_operations();
+    }
+
+    /// Accepts once the log can take what comes.
+    fn begin_accepting(&mut self) {
+        self.accepting = true;
+        for (index, &listener) in self.listeners.iter().enumerate() {
+            self.engine
+                .submit(Subject::Listener(index as u32).token(), Operation::Accept { listener });
+        }
+    }
+
+    /// One turn of the loop.
+    ///
+    /// # Errors
+    /// Only when the engine itself cannot go on.
+    pub(crate) fn turn(&mut self) -> io::Result<Turn> {
+        let deadline = self.next_deadline();
+        let mut completions = std::mem::take(&mut self.completions);
+        self.engine.poll(deadline, &mut completions)?;
+        self.now = self.engine.now();
+        if !self.stopping && self.shared.stop.load(Ordering::Acquire) {
+            self.begin_stop();
+        }
+        for completion in completions.drain(..) {
+            self.completed(completion);
+        }
+        self.completions = completions;
+        self.read_mail();
+        while let Some(subject) = self.timers.pop_due(self.now.instant) {
+            self.timer_fired(subject);
+        }
+        self.confirm_commits();
+        self.retry_blocked();
+        self.dispatch_active();
+        self.submit_log_operations();
+        if !self.accepting && self.logs[0].is_ready() {
+            self.begin_accepting();
+        }
+        self.flush_dirty();
+        self.post();
+        self.pause_or_resume_intake();
+        self.publish_counters();
+        let stopped = self.stopping
+            && self.connections.len() == 0
+            && !self.logs.iter().any(Log::has_uncommitted);
+        Ok(if stopped { Turn::Stopped } else { Turn::Running })
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let behind = self.routes.iter().flatten().any(Route::is_behind);
+        let soon = (behind || !self.blocked.is_empty()).then(|| self.now.instant + RETRY_SOON);
+        match (self.timers.next_deadline(), soon) {
+            (Some(timer), Some(soon)) => Some(timer.min(soon)),
+            (timer, soon) => timer.or(soon),
+        }
+    }
+
+    fn completed(&mut self, completion: Completion<E::Detached>) {
+        let Completion { token, result, more } = completion;
+        match Subject::from_word(token.0) {
+            Some(Subject::Connection(key)) => self.connection_completed(key, result),
+            Some(Subject::Log { slot, token }) => {
+                if let Some(log) = self.logs.get_mut(usize::from(slot)) {
+                    log.handle_completion(token, result);
+                }
+            }
+            Some(Subject::Listener(index)) => match result {
+                Ok(Outcome::Accepted(socket, peer)) => self.accepted(socket, peer),
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "accepting failed");
+                    if !more && !self.stopping {
+                        self.timers.arm(
+                            self.now.instant + ACCEPT_RETRY,
+                            Subject::Listener(index).to_word(),
+                        );
+                    }
+                }
+            },
+            Some(Subject::Connector(_) | Subject::Nobody) | None => {}
+        }
+    }
+
+    fn timer_fired(&mut self, word: u64) {
+        match Subject::from_word(word) {
+            Some(Subject::Connection(key)) => self.connection_timer(key),
+            Some(Subject::Connector(index)) => self.active.push(index),
+            Some(Subject::Listener(index)) if !self.stopping => {
+                if let Some(&listener) = self.listeners.get(index as usize) {
+                    self.engine
+                        .submit(Subject::Listener(index).token(), Operation::Accept { listener });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn submit_log_operations(&mut self) {
+        for (slot, log) in self.logs.iter_mut().enumerate() {
+            while let Some((token, operation)) = log.poll_operation() {
+                self.engine.submit(Subject::Log { slot: slot as u8, token }.token(), operation);
+            }
+        }
+    }
+
+    fn flush_dirty(&mut self) {
+        while let Some(key) = self.dirty.pop() {
+            let Some(mut connection) = self.connections.take(key) else { continue };
+            connection.dirty = false;
+            if let Some(association) = &mut connection.association {
+                association.flush(&mut self.engine, Subject::Connection(key).token());
+            }
+            self.close_when_drained(&mut connection);
+            self.connections.put_back(connection);
+        }
+    }
+
+    fn post(&mut self) {
+        for route in self.routes.iter_mut().flatten() {
+            route.retry();
+            if let Some(waker) = route.take_wake() {
+                self.engine.submit(crate::io::WOKEN, Operation::Wake { waker });
+            }
+        }
+    }
+
+    fn publish_counters(&self) {
+        let engine = self.engine.counters();
+        self.counters.system_calls.set(engine.system_calls);
+        self.counters.operations.set(engine.operations);
+        let (commits, octets) =
+            self.logs.iter().map(Log::counters).fold((0, 0), |(commits, octets), log| {
+                (commits + log.commits, octets + log.octets_written)
+            });
+        self.counters.commits.set(commits);
+        self.counters.octets_written.set(octets);
+    }
+}
+
+/// How soon a full mailbox or log is tried again.
+const RETRY_SOON: std::time::Duration = std::time::Duration::from_millis(1);
+/// How soon accepting is tried again after an error, as when descriptors have run out.
+const ACCEPT_RETRY: std::time::Duration = std::time::Duration::from_millis(100);

@@ -1,0 +1,162 @@
+//! What a relay is told by its configuration, checked and ready to use.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::io::probe::IoChoice;
+use crate::osi::stack::StackConfig;
+use crate::p1::domain::GlobalDomainIdentifier;
+use crate::routing::{ConnectorIndex, Entry, LinkStates, Pattern, Table};
+
+/// The whole relay.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The domain our trace elements name.
+    pub domain: GlobalDomainIdentifier,
+    /// Our MTA name, in binds and internal trace.
+    pub mta_name: String,
+    /// Where partners call, one or more addresses.
+    pub listen: Vec<SocketAddr>,
+    /// The store's directory.
+    pub store_directory: PathBuf,
+    /// Shards: threads, rings, logs.
+    pub shard_count: u16,
+    /// Whether each shard's thread is pinned to a core.
+    pub pin: bool,
+    /// Which engine.
+    pub io: IoChoice,
+    /// Size of a store segment, octets.
+    pub segment_size: u64,
+    /// Most segments of one log; intake is refused, as transient, when they are full.
+    pub segment_count_max: usize,
+    /// Our side of the stack towards callers not known yet.
+    pub called_stack: Arc<StackConfig>,
+    /// The partners.
+    pub connectors: Vec<ConnectorSettings>,
+}
+
+/// One partner MTA.
+#[derive(Debug, Clone)]
+pub struct ConnectorSettings {
+    /// The operator's name for it.
+    pub name: String,
+    /// Where to call it; none: it only calls us.
+    pub addresses: Vec<SocketAddr>,
+    /// The name and password we give.
+    pub local: Credentials,
+    /// The name and password it must give.
+    pub remote: Credentials,
+    /// Its domain; none: taken to be another domain than ours.
+    pub domain: Option<GlobalDomainIdentifier>,
+    /// Our side of the stack when we call.
+    pub stack: Arc<StackConfig>,
+    /// What goes there, at what cost.
+    pub address_spaces: Vec<(Pattern, u8)>,
+    /// Most associations that we open.
+    pub association_count_max: u16,
+    /// First wait after a failure; doubles up to `retry_delay_max`.
+    pub retry_delay: Duration,
+    /// Longest wait after failures.
+    pub retry_delay_max: Duration,
+    /// An association without activity is released after this time.
+    pub disconnect_time: Duration,
+    /// A transfer without progress is given up after this time.
+    pub transfer_timeout: Duration,
+}
+
+/// What an MTA shows of itself in a bind (X.411 12.1.1 (unverified)).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// MTA name.
+    pub mta_name: String,
+    /// Simple password.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").field("mta_name", &self.mta_name).finish_non_exhaustive()
+    }
+}
+
+/// One revision of the configuration, compiled; replaced whole, by one pointer swap.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Counts up with each change; decisions record it.
+    pub revision: u64,
+    /// What was configured.
+    pub settings: Settings,
+    /// Its address spaces, compiled.
+    pub table: Table,
+    /// The connectors' link states.
+    pub links: LinkStates,
+}
+
+impl Snapshot {
+    /// Compiles settings.
+    pub fn new(revision: u64, settings: Settings) -> Snapshot {
+        let entries: Vec<Entry> = settings
+            .connectors
+            .iter()
+            .enumerate()
+            .flat_map(|(index, connector)| {
+                connector.address_spaces.iter().map(move |(pattern, cost)| Entry {
+                    pattern: pattern.clone(),
+                    cost: *cost,
+                    connector: ConnectorIndex(index as u16),
+                })
+            })
+            .collect();
+        let links = LinkStates::new(settings.connectors.len());
+        Snapshot { revision, table: Table::compile(&entries), links, settings }
+    }
+
+    /// A connector's settings.
+    pub fn connector(&self, connector: ConnectorIndex) -> &ConnectorSettings {
+        &self.settings.connectors[usize::from(connector.0)]
+    }
+
+    /// The connector with this name.
+    pub fn connector_named(&self, name: &str) -> Option<ConnectorIndex> {
+        let index = self.settings.connectors.iter().position(|connector| connector.name == name)?;
+        Some(ConnectorIndex(index as u16))
+    }
+
+    /// The connector whose partner shows these credentials. Every password is compared, in time that
+    /// does not tell how much of it was right.
+    pub fn connector_authenticated(
+        &self,
+        mta_name: &[u8],
+        password: &[u8],
+    ) -> Option<ConnectorIndex> {
+        let mut found = None;
+        for (index, connector) in self.settings.connectors.iter().enumerate() {
+            let same_password =
+                equal_in_constant_time(connector.remote.password.as_bytes(), password);
+            if same_password && connector.remote.mta_name.as_bytes() == mta_name && found.is_none()
+            {
+                found = Some(ConnectorIndex(index as u16));
+            }
+        }
+        found
+    }
+
+    /// The shard that holds a connector's queues and associations.
+    pub fn owner(&self, connector: ConnectorIndex) -> u16 {
+        connector.0 % self.settings.shard_count
+    }
+
+    /// Whether a connector's partner stands in our own domain.
+    pub fn is_internal(&self, connector: ConnectorIndex) -> bool {
+        self.connector(connector).domain.as_ref() == Some(&self.settings.domain)
+    }
+}
+
+/// Compares secrets without an early end.
+pub(crate) fn equal_in_constant_time(left: &[u8], right: &[u8]) -> bool {
+    let differing =
+        left.iter().zip(right).fold(0, |differing, (left, right)| differing | (left ^ right));
+    std::hint::black_box(differing) == 0 && left.len() == right.len()
+}
