@@ -1,13 +1,17 @@
 //! The I/O contract, held against the engines that run on the machine itself.
 //!
-//! Every test of `contract` runs on each engine. An engine that cannot be had fails its tests.
+//! Every test of `contract` runs on each engine; those of `ring` are the hazards of io_uring alone. An engine that cannot be had fails its tests.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which may fail by panicking")]
 
+#[path = "drivers/allocations.rs"]
+mod allocations;
 #[path = "drivers/contract.rs"]
 mod contract;
 #[path = "drivers/driver.rs"]
 mod driver;
+#[path = "drivers/ring.rs"]
+mod ring;
 
 macro_rules! on_each_engine {
     ($($test:ident),* $(,)?) => {
@@ -19,6 +23,13 @@ macro_rules! on_each_engine {
             $(#[test]
             fn $test() {
                 crate::contract::$test(engine);
+            })*
+        }
+
+        mod uring {
+            $(#[test]
+            fn $test() {
+                crate::contract::$test(crate::ring::engine);
             })*
         }
     };
@@ -50,4 +61,5 @@ on_each_engine!(
     wakes_from_engine_to_engine,
     keeps_deadlines,
     counts,
+    allocates_nothing_in_steady_state,
 );

@@ -1,5 +1,7 @@
 //! Two foreign MTAs of ours over real sockets: sizes, associations, content and order.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! The house rules that a machine can hold: layers, purity, file length, headers, banned words.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -174,7 +176,7 @@ fn files_are_short_and_say_what_they_are() {
     for folder in ["src", "tools", "tests", "benches"] {
         for source in sources_of(folder) {
             let count = source.code().lines().count();
-            if count > LINES_BEFORE_TESTS_MAX {
+            if folder != "tests" && count > LINES_BEFORE_TESTS_MAX {
                 faults.push(format!("{folder}/{}: {count} lines", source.path.display()));
             }
             if !source.text.starts_with("//!") {

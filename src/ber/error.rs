@@ -21,7 +21,7 @@ pub enum ErrorKind {
     /// An element is longer than what encloses it.
     #[error("an element is longer than what encloses it")]
     Overrun,
-    /// A tag number of more than 28 bits, or a high-tag-number form that starts with 0x80 (X.690 8.1.2.4).
+    /// A tag number of more than 28 bits, or one in more octets than it needs (X.690 8.1.2).
     #[error("the identifier octets are not valid")]
     Identifier,
     /// A reserved length form, or a length of more than 32 bits (X.690 8.1.3).

@@ -62,28 +62,53 @@ pub enum Length {
 pub struct Header {
     /// Class and number.
     pub tag: Tag,
-    /// Whether the encoding is constructed.
-    pub constructed: bool,
     /// Offset of the first identifier octet.
     pub start: u32,
-    /// Offset of the first length octet.
-    pub length_start: u32,
     /// Offset of the first content octet.
     pub content_start: u32,
+    /// Content octets and form, packed: most of what is read is headers, and small ones stay in registers.
+    form: Form,
+}
+
+/// The number of content octets, or `INDEFINITE`, in the low 31 bits; the constructed bit above them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Form(u32);
+
+impl Form {
+    const CONSTRUCTED: u32 = 1 << 31;
+    const INDEFINITE: u32 = Form::CONSTRUCTED - 1;
+
+    const fn new(constructed: bool, size: u32) -> Form {
+        Form(if constructed { size | Form::CONSTRUCTED } else { size })
+    }
+}
+
+impl Header {
+    /// Whether the encoding is constructed.
+    #[inline]
+    pub const fn is_constructed(&self) -> bool {
+        self.form.0 & Form::CONSTRUCTED != 0
+    }
+
     /// The length as encoded.
-    pub length: Length,
+    #[inline]
+    pub const fn length(&self) -> Length {
+        match self.form.0 & !Form::CONSTRUCTED {
+            Form::INDEFINITE => Length::Indefinite,
+            size => Length::Definite(size),
+        }
+    }
+
+    /// Offset of the first length octet.
+    pub const fn length_start(&self) -> u32 {
+        self.start + self.tag.identifier_size()
+    }
 }
 
 impl Default for Header {
     fn default() -> Header {
-        Header {
-            tag: Tag::END_OF_CONTENTS,
-            constructed: false,
-            start: 0,
-            length_start: 0,
-            content_start: 0,
-            length: Length::Definite(0),
-        }
+        let form = Form::new(false, 0);
+        Header { tag: Tag::END_OF_CONTENTS, start: 0, content_start: 0, form }
     }
 }
 
@@ -99,11 +124,16 @@ pub struct Element {
 impl Element {
     /// The whole element, end-of-contents octets included.
     pub const fn span(&self) -> Span {
-        let tail = match self.header.length {
-            Length::Definite(_) => 0,
-            Length::Indefinite => 2,
-        };
-        Span::new(self.header.start, self.content.end + tail)
+        Span::new(self.header.start, self.content.end + end_of_contents_size(&self.header))
+    }
+}
+
+/// Octets behind the content that belong to the element.
+#[inline]
+const fn end_of_contents_size(header: &Header) -> u32 {
+    match header.length() {
+        Length::Definite(_) => 0,
+        Length::Indefinite => 2,
     }
 }
 
@@ -162,26 +192,32 @@ impl<'a> Reader<'a> {
     /// The next element's identifier and length octets; the position moves to its first content octet.
     ///
     /// The length is compared with what encloses the element.
-    #[inline]
+    #[inline(always)]
     pub fn header(&mut self) -> Result<Header, Error> {
-        let start = self.position;
-        if let Some(&[identifier, length]) = self.octets.get(start..start + 2) {
-            let content_start = start + 2;
-            let end = content_start + length as usize;
-            // What is common: a low tag number, a short length, an element that ends where it may.
-            if identifier != 0 && identifier & 0x1f != 0x1f && length < 0x80 && end <= self.limit {
-                self.position = content_start;
-                return Ok(Header {
-                    tag: Tag::from_identifier(identifier),
-                    constructed: identifier & 0x20 != 0,
-                    start: start as u32,
-                    length_start: start as u32 + 1,
-                    content_start: content_start as u32,
-                    length: Length::Definite(u32::from(length)),
-                });
-            }
+        match self.short_header() {
+            Some(header) => Ok(header),
+            None => self.header_of_any_form(),
         }
-        self.header_of_any_form()
+    }
+
+    /// What is common: a low tag number, a short length, an element that ends where it may, and no
+    /// end-of-contents octets. Otherwise nothing is read.
+    #[inline(always)]
+    fn short_header(&mut self) -> Option<Header> {
+        let start = self.position;
+        let &[identifier, length] = self.octets.get(start..start + 2)? else { return None };
+        let content_start = start + 2;
+        let end = content_start + length as usize;
+        if identifier == 0 || identifier & 0x1f == 0x1f || length >= 0x80 || end > self.limit {
+            return None;
+        }
+        self.position = content_start;
+        Some(Header {
+            tag: Tag::from_identifier(identifier),
+            start: start as u32,
+            content_start: content_start as u32,
+            form: Form::new(identifier & 0x20 != 0, u32::from(length)),
+        })
     }
 
     #[inline(never)]
@@ -201,6 +237,9 @@ impl<'a> Reader<'a> {
                     break;
                 }
             }
+            if number < 0x1f {
+                return Err(self.error(ErrorKind::Identifier));
+            }
             tag = tag.with_number(number);
         }
         if tag == Tag::END_OF_CONTENTS {
@@ -208,19 +247,21 @@ impl<'a> Reader<'a> {
         }
         let constructed = identifier & 0x20 != 0;
         let length_start = self.position;
-        let length = self.length(constructed)?;
-        if let Length::Definite(size) = length
-            && size as usize > self.limit - self.position
-        {
-            return Err(Error { offset: length_start as u32, kind: ErrorKind::Overrun });
-        }
+        let size = match self.length(constructed)? {
+            Length::Indefinite => Form::INDEFINITE,
+            // Only a prefix, whose end is not known, can reach the second condition.
+            Length::Definite(size)
+                if size as usize > self.limit - self.position || size >= Form::INDEFINITE =>
+            {
+                return Err(Error { offset: length_start as u32, kind: ErrorKind::Overrun });
+            }
+            Length::Definite(size) => size,
+        };
         Ok(Header {
             tag,
-            constructed,
             start: start as u32,
-            length_start: length_start as u32,
             content_start: self.position as u32,
-            length,
+            form: Form::new(constructed, size),
         })
     }
 
@@ -258,7 +299,7 @@ impl<'a> Reader<'a> {
     /// Goes into the element of `header`, just read, to read its elements by [`Reader::next`].
     #[inline]
     pub fn enter(&mut self, header: &Header) -> Result<Scope, Error> {
-        if !header.constructed {
+        if !header.is_constructed() {
             return Err(Error { offset: header.start, kind: ErrorKind::Primitive });
         }
         if self.depth >= BER_DEPTH_MAX {
@@ -266,7 +307,7 @@ impl<'a> Reader<'a> {
         }
         self.depth += 1;
         let scope = Scope { header: *header, outer_limit: self.limit };
-        if let Length::Definite(size) = header.length {
+        if let Length::Definite(size) = header.length() {
             self.limit = self.position + size as usize;
         }
         Ok(scope)
@@ -276,16 +317,32 @@ impl<'a> Reader<'a> {
     /// end-of-contents octets included, and reading goes on outside.
     ///
     /// Whoever gets a header must read, enter or skip its element before the next call.
-    #[inline]
+    #[inline(always)]
     pub fn next(&mut self, scope: &Scope) -> Result<Option<Header>, Error> {
-        match scope.header.length {
-            Length::Definite(_) if self.position == self.limit => {}
-            Length::Indefinite if self.at_end_of_contents()? => self.position += 2,
-            _ => return self.header().map(Some),
+        if let Some(header) = self.short_header() {
+            return Ok(Some(header));
         }
+        if self.position == self.limit && scope.header.length() != Length::Indefinite {
+            self.close(scope);
+            return Ok(None);
+        }
+        self.end_or_header_of_any_form(scope)
+    }
+
+    #[inline(always)]
+    fn close(&mut self, scope: &Scope) {
         self.limit = scope.outer_limit;
         self.depth -= 1;
-        Ok(None)
+    }
+
+    #[inline(never)]
+    fn end_or_header_of_any_form(&mut self, scope: &Scope) -> Result<Option<Header>, Error> {
+        if scope.header.length() == Length::Indefinite && self.at_end_of_contents()? {
+            self.position += 2;
+            self.close(scope);
+            return Ok(None);
+        }
+        self.header_of_any_form().map(Some)
     }
 
     fn at_end_of_contents(&self) -> Result<bool, Error> {
@@ -312,18 +369,15 @@ impl<'a> Reader<'a> {
     /// The element of a `scope` that has just ended.
     #[inline]
     pub fn element(&self, scope: &Scope) -> Element {
-        let tail = match scope.header.length {
-            Length::Definite(_) => 0,
-            Length::Indefinite => 2,
-        };
-        let content = Span::new(scope.header.content_start, self.position as u32 - tail);
+        let end = self.position as u32 - end_of_contents_size(&scope.header);
+        let content = Span::new(scope.header.content_start, end);
         Element { header: scope.header, content }
     }
 
     /// Passes over the element of `header`, just read, whatever its form.
     #[inline]
     pub fn skip(&mut self, header: &Header) -> Result<Element, Error> {
-        match header.length {
+        match header.length() {
             Length::Definite(size) => {
                 let end = self.position + size as usize;
                 self.position = end;
@@ -344,7 +398,7 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let inner = self.header()?;
-            match inner.length {
+            match inner.length() {
                 Length::Definite(size) => self.position += size as usize,
                 Length::Indefinite if self.depth + depth >= BER_DEPTH_MAX => {
                     return Err(Error { offset: inner.start, kind: ErrorKind::Depth });
@@ -365,7 +419,7 @@ impl<'a> Reader<'a> {
     /// The content octets of a primitive element whose `header` was just read.
     #[inline]
     pub fn primitive(&mut self, header: &Header) -> Result<&'a [u8], Error> {
-        if header.constructed {
+        if header.is_constructed() {
             return Err(Error { offset: header.start, kind: ErrorKind::Constructed });
         }
         let element = self.skip(header)?;
@@ -387,7 +441,7 @@ impl<'a> Reader<'a> {
     /// Appends the content of a string in any form (X.690 8.7, 8.23): a primitive one as it stands, a
     /// constructed one with its segments joined.
     pub fn string_into(&mut self, header: &Header, out: &mut Vec<u8>) -> Result<(), Error> {
-        if !header.constructed {
+        if !header.is_constructed() {
             out.extend_from_slice(self.primitive(header)?);
             return Ok(());
         }
@@ -398,7 +452,7 @@ impl<'a> Reader<'a> {
                 None => {
                     scopes.pop();
                 }
-                Some(segment) if segment.constructed => scopes.push(self.enter(&segment)?),
+                Some(segment) if segment.is_constructed() => scopes.push(self.enter(&segment)?),
                 Some(segment) => out.extend_from_slice(self.primitive(&segment)?),
             }
         }
@@ -426,7 +480,7 @@ impl<'a> Reader<'a> {
     /// Bit 0 of the string is the octet's most significant one. Unused bits come as zero.
     #[inline]
     pub fn leading_bits(&mut self, header: &Header) -> Result<Option<(u8, u32)>, Error> {
-        if header.constructed {
+        if header.is_constructed() {
             return self.leading_bits_of_segments(header);
         }
         let octets = self.primitive(header)?;
@@ -481,8 +535,8 @@ mod tests {
         ] {
             let mut reader = Reader::new(octets);
             let header = reader.header().unwrap();
-            assert_eq!((header.tag, header.constructed), (tag, constructed));
-            assert_eq!((header.length, header.content_start), (length, content_start));
+            assert_eq!((header.tag, header.is_constructed()), (tag, constructed));
+            assert_eq!((header.length(), header.content_start), (length, content_start));
             reader.skip(&header).unwrap();
             assert!(reader.is_at_end());
         }
@@ -507,6 +561,7 @@ mod tests {
             kind_of(Reader::new(&[0x1f, 0xff, 0xff, 0xff, 0xff, 0x7f, 0]).header()),
             ErrorKind::Identifier
         );
+        assert_eq!(kind_of(Reader::new(&[0x1f, 0x1e, 0]).header()), ErrorKind::Identifier);
         assert_eq!(kind_of(Reader::over_prefix(&[0x04]).header()), ErrorKind::Truncated);
         // An inner element may not leave a definite outer one.
         let octets = [0x30, 0x03, 0x04, 0x02, 0, 0];

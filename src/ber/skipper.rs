@@ -192,8 +192,9 @@ mod tests {
         let mut octets = NESTED.to_vec();
         octets.extend([7, 7]);
         assert_eq!(Skipper::new().feed(&octets).unwrap(), Progress::Complete(NESTED.len()));
+        assert_eq!(Skipper::new().feed(&[0x05, 0x00, 0x05]).unwrap(), Progress::Complete(2));
         let header = Reader::new(&octets).header().unwrap();
-        let mut skipper = Skipper::after_header(header.length);
+        let mut skipper = Skipper::after_header(header.length());
         assert_eq!(skipper.feed(&octets[2..]).unwrap(), Progress::Complete(NESTED.len() - 2));
     }
 

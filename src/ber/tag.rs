@@ -77,6 +77,17 @@ impl Tag {
         Tag(((octet & 0xc0) as u32) << 22 | (octet & 0x1f) as u32)
     }
 
+    /// Number of identifier octets (X.690 8.1.2): one form only is valid for each number.
+    pub(super) const fn identifier_size(self) -> u32 {
+        match self.number() {
+            0..0x1f => 1,
+            0x1f..0x80 => 2,
+            0x80..0x4000 => 3,
+            0x4000..0x20_0000 => 4,
+            _ => 5,
+        }
+    }
+
     pub(super) const fn with_number(self, number: u32) -> Tag {
         Tag(self.0 & 0x3000_0000 | number)
     }

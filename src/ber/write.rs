@@ -3,6 +3,7 @@
 use super::tag::{Class, Tag};
 
 /// Appends identifier octets (X.690 8.1.2).
+#[inline]
 pub fn identifier(out: &mut Vec<u8>, tag: Tag, constructed: bool) {
     let class = match tag.class() {
         Class::Universal => 0x00,
@@ -31,6 +32,7 @@ fn base128(out: &mut Vec<u8>, value: u32) {
 }
 
 /// Appends a definite length in its shortest form (X.690 8.1.3.3 to 8.1.3.5).
+#[inline]
 pub fn length(out: &mut Vec<u8>, size: usize) {
     if size < 0x80 {
         out.push(size as u8);
@@ -51,6 +53,7 @@ pub const fn length_size(size: usize) -> usize {
 }
 
 /// Appends a primitive element with these content octets.
+#[inline]
 pub fn primitive(out: &mut Vec<u8>, tag: Tag, content: &[u8]) {
     identifier(out, tag, false);
     length(out, content.len());
@@ -58,6 +61,7 @@ pub fn primitive(out: &mut Vec<u8>, tag: Tag, content: &[u8]) {
 }
 
 /// Appends a constructed element whose content `body` appends.
+#[inline]
 pub fn constructed(out: &mut Vec<u8>, tag: Tag, body: impl FnOnce(&mut Vec<u8>)) {
     identifier(out, tag, true);
     let length_at = out.len();
@@ -77,6 +81,7 @@ pub fn constructed(out: &mut Vec<u8>, tag: Tag, body: impl FnOnce(&mut Vec<u8>))
 }
 
 /// Appends an INTEGER or ENUMERATED under `tag`, in the fewest octets (X.690 8.3).
+#[inline]
 pub fn integer(out: &mut Vec<u8>, tag: Tag, value: i64) {
     let octets = value.to_be_bytes();
     let redundant = (value ^ value >> 63).leading_zeros().saturating_sub(1) as usize / 8;
@@ -84,6 +89,7 @@ pub fn integer(out: &mut Vec<u8>, tag: Tag, value: i64) {
 }
 
 /// Appends a BIT STRING of one octet of bits under `tag` (X.690 8.6).
+#[inline]
 pub fn bits(out: &mut Vec<u8>, tag: Tag, bits: u8, unused: u8) {
     primitive(out, tag, &[unused, bits]);
 }

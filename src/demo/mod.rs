@@ -211,7 +211,7 @@ fn password(mta_name: &str) -> String {
 }
 
 /// One of the six processes.
-pub(self) struct Part {
+struct Part {
     name: &'static str,
     child: Child,
     lines: Receiver<String>,
@@ -391,7 +391,7 @@ fn watch(parts: &mut [Part], arguments: &DemoArguments, deadline: Instant) -> an
                 row.tick();
             }
             if let Some(status) = part.child.try_wait()?
-                && !(status.success() && !part.is_relay())
+                && (part.is_relay() || !status.success())
             {
                 bail!("{} ended with {status}", part.name);
             }

@@ -121,7 +121,8 @@ const LATENCY_NS_MAX: u64 = 3_600_000_000_000;
 
 /// A histogram of nanoseconds to three digits.
 pub fn new_histogram() -> Histogram<u64> {
-    Histogram::new_with_max(LATENCY_NS_MAX, 3).expect("bound and digits are within the library's range")
+    Histogram::new_with_max(LATENCY_NS_MAX, 3)
+        .expect("bound and digits are within the library's range")
 }
 
 impl Script for Sender {

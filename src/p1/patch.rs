@@ -109,11 +109,11 @@ impl Patched {
     /// as a whole grows.
     #[inline]
     fn lengthen(&mut self, header: &Header, growth: i64) -> i64 {
-        let Length::Definite(size) = header.length else { return growth };
+        let Length::Definite(size) = header.length() else { return growth };
         if growth == 0 {
             return 0;
         }
-        let removed = Span::new(header.length_start, header.content_start);
+        let removed = Span::new(header.length_start(), header.content_start);
         let size = (i64::from(size) + growth) as usize;
         growth + self.edit(removed, |out| length_as_long_as(out, size, removed.size()))
     }

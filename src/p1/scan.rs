@@ -54,7 +54,7 @@ pub enum Progress {
 }
 
 /// What was found in an APDU. Reuse one: its vectors keep their memory.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scan {
     /// Message, probe or report.
     pub kind: ApduKind,
@@ -114,7 +114,7 @@ impl Scan {
 
     /// Size of the whole APDU, octets, as far as its header tells.
     pub fn apdu_size(&self) -> Option<u64> {
-        match self.apdu.length {
+        match self.apdu.length() {
             Length::Definite(size) => Some(u64::from(self.apdu.content_start) + u64::from(size)),
             Length::Indefinite => None,
         }
@@ -366,7 +366,7 @@ fn envelope(reader: &mut Reader<'_>, scan: &mut Scan, header: &Header) -> Result
 /// The whole O/R name element of `header`, just read; its inside is for `or_address`.
 #[inline]
 fn or_name(reader: &mut Reader<'_>, header: &Header) -> Result<Span, Error> {
-    if !header.constructed {
+    if !header.is_constructed() {
         return Err(invalid(header, "O/R name"));
     }
     Ok(reader.skip(header)?.span())

@@ -2,6 +2,7 @@
 //! the data path, and the oracle of the scanner.
 //!
 //! What the relay never reads further stays [`Any`]: under a tag of its own the octets inside the tag.
+//! A CHOICE that is a component of a SET (ContentType) is written as its alternatives, each optional.
 //! Decoding normalises (order, lengths, times); what is decoded here is never encoded to be sent on.
 
 use rasn::prelude::*;
@@ -51,8 +52,11 @@ pub struct MessageTransferEnvelope {
     /// original-encoded-information-types
     #[rasn(tag(application, 5))]
     pub original_encoded_information_types: Option<Any>,
-    /// content-type
-    pub content_type: ContentType,
+    /// content-type, built-in
+    #[rasn(tag(application, 6))]
+    pub built_in_content_type: Option<i64>,
+    /// content-type, extended
+    pub extended_content_type: Option<ObjectIdentifier>,
     /// content-identifier
     #[rasn(tag(application, 10))]
     pub content_identifier: Option<PrintableString>,
@@ -89,8 +93,11 @@ pub struct ProbeTransferEnvelope {
     /// original-encoded-information-types
     #[rasn(tag(application, 5))]
     pub original_encoded_information_types: Option<Any>,
-    /// content-type
-    pub content_type: ContentType,
+    /// content-type, built-in
+    #[rasn(tag(application, 6))]
+    pub built_in_content_type: Option<i64>,
+    /// content-type, extended
+    pub extended_content_type: Option<ObjectIdentifier>,
     /// content-identifier
     #[rasn(tag(application, 10))]
     pub content_identifier: Option<PrintableString>,
@@ -162,8 +169,11 @@ pub struct ReportTransferContent {
     /// original-encoded-information-types
     #[rasn(tag(application, 5))]
     pub original_encoded_information_types: Option<Any>,
-    /// content-type
-    pub content_type: Option<ContentType>,
+    /// content-type, built-in
+    #[rasn(tag(application, 6))]
+    pub built_in_content_type: Option<i64>,
+    /// content-type, extended
+    pub extended_content_type: Option<ObjectIdentifier>,
     /// content-identifier
     #[rasn(tag(application, 10))]
     pub content_identifier: Option<PrintableString>,
@@ -291,17 +301,6 @@ pub enum DomainName {
     Numeric(NumericString),
     /// Printable characters.
     Printable(PrintableString),
-}
-
-/// ContentType.
-#[derive(AsnType, Decode, Encode, Debug, Clone, PartialEq)]
-#[rasn(choice)]
-pub enum ContentType {
-    /// built-in
-    #[rasn(tag(application, 6))]
-    BuiltIn(i64),
-    /// extended
-    Extended(ObjectIdentifier),
 }
 
 /// Priority.

@@ -231,7 +231,8 @@ impl<E: Engine> Shard<E> {
         if self.decision.targets().is_empty() {
             tracing::warn!(mts_identifier = %metadata::identifier_text(identifier), inbound, "no recipient is ours: nothing to relay");
             self.abandon_intake(connection);
-            return Ok(self.acknowledge_unstored(connection));
+            self.acknowledge_unstored(connection);
+            return Ok(());
         }
         let undivided = self.decision.is_undivided();
         let mut attempted = 0;

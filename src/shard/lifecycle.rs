@@ -150,8 +150,10 @@ impl<E: Engine> Shard<E> {
 
     fn received(&mut self, connection: &mut Connection, octets: &Lease) {
         if octets.is_empty() {
-            if !matches!(connection.stage, Stage::Draining | Stage::Closed) {
-                self.fail_connection(connection, "the peer closed the connection");
+            match connection.stage {
+                Stage::Draining | Stage::Closed => {}
+                Stage::Releasing => self.begin_drain(connection),
+                _ => self.fail_connection(connection, "the peer closed the connection"),
             }
             return;
         }

@@ -199,7 +199,7 @@ mod tests {
         let work = |transfer: u64| Mail::FetchRequest {
             owner: 0,
             transfer,
-            reference: MessageReference::default(),
+            reference: MessageReference { generation: 0, index: 0, log: 0 },
             offset: 0,
             size: 0,
         };

@@ -94,8 +94,8 @@ impl Node {
         };
         tracing::info!(engine, reason, "I/O engine");
         let mut node = match engine {
-            "uring" => Node::start_on(settings, || Uring::new(), engine),
-            _ => Node::start_on(settings, || Epoll::new(), engine),
+            "uring" => Node::start_on(settings, Uring::new, engine),
+            _ => Node::start_on(settings, Epoll::new, engine),
         }?;
         node.engine_reason = reason;
         Ok(node)

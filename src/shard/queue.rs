@@ -128,9 +128,11 @@ impl PriorityQueue {
 mod tests {
     use super::*;
 
+    const REFERENCE: MessageReference = MessageReference { generation: 0, index: 0, log: 0 };
+
     fn queued(target: u16, priority: Priority, attempt: Attempt) -> Queued {
         Queued {
-            reference: MessageReference::default(),
+            reference: REFERENCE,
             resident: None,
             arrived: WallTime(0),
             recipients: None,
@@ -153,7 +155,7 @@ mod tests {
         queue.mark_ahead(8, |queued| asked.push(queued.target));
         queue.mark_ahead(8, |queued| asked.push(queued.target));
         assert_eq!(asked, [2]);
-        queue.marked(MessageReference::default(), 2);
+        queue.marked(REFERENCE, 2);
         assert_eq!(queue.pop_marked().map(|queued| queued.target), Some(2));
         assert_eq!(queue.pop_marked().map(|queued| queued.target), Some(1));
         assert_eq!(queue.len(), 0);

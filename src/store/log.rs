@@ -5,6 +5,8 @@
 //!   one are prepared: their headers are durable or under way, and they hold no group.
 //! - Only one header is under way at a time, so that after a crash generations have no gap.
 //! - The oldest segment alone is recycled.
+//! - Messages fill at most `segment_count_max - 1` segments; behind them one is always kept, or made,
+//!   for the outcomes that free the others.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -177,7 +179,10 @@ impl Log {
     /// some operations until a new log is.
     pub fn is_ready(&self) -> bool {
         let kept = SPARE_SEGMENT_COUNT - 1 + usize::from(self.active.is_none());
-        self.failure.is_none() && self.prepared_count() >= kept
+        let prepared = self.prepared_count();
+        self.failure.is_none()
+            && prepared >= kept
+            && self.order.len() - prepared < self.config.segment_count_max
     }
 
     /// Seals the active segment and goes on to the next prepared one. Messages leave the last to
@@ -203,10 +208,13 @@ impl Log {
         Ok(next)
     }
 
-    /// Recycles, takes or makes a segment when too few are ready.
+    /// Recycles, takes or makes a segment when too few are ready. The bound on segments holds for
+    /// messages; outcomes go beyond it where nothing else would make room again.
     pub(super) fn prepare(&mut self) {
+        let bounded = self.segments.len() < self.config.segment_count_max;
         let wanted = SPARE_SEGMENT_COUNT + usize::from(self.active.is_none());
-        if self.prepared_count() >= wanted || self.header_under_way || self.failure.is_some() {
+        let prepared = self.prepared_count();
+        if prepared >= wanted || self.header_under_way || self.failure.is_some() {
             return;
         }
         let oldest = self.order.front().copied();
@@ -219,7 +227,7 @@ impl Log {
             self.write_header(index, oldest);
         } else if let Some(index) = self.fresh.pop() {
             self.write_header(index, None);
-        } else if self.segments.len() < self.config.segment_count_max
+        } else if (bounded || prepared < SPARE_SEGMENT_COUNT - 1)
             && !self.creating
             && !self.growth_refused
         {

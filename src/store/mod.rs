@@ -97,7 +97,8 @@ impl Outcome {
 pub struct LogConfig {
     /// Size of segments made from now on, octets: whole blocks, at least `SEGMENT_SIZE_MIN`.
     pub segment_size: u64,
-    /// Segments at most: the bound on disk space.
+    /// Segments at most, one of them for outcomes: the bound on disk space. Where one does not do for
+    /// the outcomes of a full log, more are made.
     pub segment_count_max: usize,
     /// Group buffers at most, each of `GROUP_BUFFER_SIZE`: the bound on what leases hold in memory.
     pub group_buffer_count: usize,

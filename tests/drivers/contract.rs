@@ -12,6 +12,7 @@ use p1relay::base::limits::{
 use p1relay::base::transmit::Transmit;
 use p1relay::io::{Completion, Engine, File, Operation, Outcome, Socket, Token, WOKEN, Waker};
 
+use super::allocations;
 use super::driver::{Driver, block, pattern, transmit};
 
 const SHORT: Duration = Duration::from_millis(50);
@@ -683,4 +684,64 @@ pub(crate) fn counts<E: Engine>(make: fn() -> E) {
     let calls = after.system_calls - before.system_calls;
     assert!((10..=60).contains(&calls), "{calls} system calls");
     assert_eq!(after.buffers_dry, 0);
+}
+
+pub(crate) fn allocates_nothing_in_steady_state<E: Engine>(make: fn() -> E) {
+    let directory = tempfile::tempdir_in(".").unwrap();
+    let mut engine = make();
+    let file = engine.create_file(&directory.path().join("log"), 1 << 20).unwrap();
+    let listening = engine.listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    engine.submit(Token(0), Operation::Accept { listener: listening.0 });
+    let peer = thread::spawn(move || {
+        let mut peer = TcpStream::connect(listening.1).unwrap();
+        let mut answer = vec![0; 10_000];
+        for _ in 0..1500 {
+            peer.write_all(&[1; 10_000]).unwrap();
+            peer.read_exact(&mut answer).unwrap();
+        }
+    });
+    let mut completions = Vec::new();
+    while completions.is_empty() {
+        engine.poll(None, &mut completions).unwrap();
+    }
+    let Ok(Outcome::Accepted(socket, _)) = completions.remove(0).result else { panic!() };
+    engine.submit(Token(1), Operation::Receive { socket });
+    let octets = block(8192, 1);
+    let mut list = Some(Transmit::new());
+    let mut spare = vec![Fill::with_capacity(4096 * 2000)];
+    let (mut received, mut rounds, mut writing, mut before) = (0, 0, 0, 0);
+    while rounds < 1500 || list.is_none() {
+        engine.poll(None, &mut completions).unwrap();
+        for completion in completions.drain(..) {
+            match completion.result.unwrap() {
+                Outcome::Received(lease) => received += lease.len(),
+                Outcome::Sent(emptied) => list = Some(emptied),
+                Outcome::Written => writing -= 1,
+                Outcome::Read(into) => spare.push(into),
+                _ => panic!(),
+            }
+        }
+        if received < 10_000 {
+            continue;
+        }
+        let Some(mut transmit) = list.take() else { continue };
+        (received, rounds) = (0, rounds + 1);
+        if rounds == 500 {
+            before = allocations::count();
+        }
+        transmit.push_owned(&[2; 1808]);
+        transmit.push_leased(octets.clone());
+        engine.submit(Token(2), Operation::Send { socket, transmit });
+        if writing < 4 {
+            writing += 1;
+            let (octets, offset, durable) =
+                (octets.clone(), 8192 * (rounds % 128), rounds % 9 == 0);
+            engine.submit(Token(3), Operation::Write { file, offset, octets, durable });
+        }
+        if let Some(into) = spare.pop() {
+            engine.submit(Token(4), Operation::Read { file, offset: 0, size: 4096, into });
+        }
+    }
+    assert_eq!(allocations::count() - before, 0, "allocations in 1000 rounds");
+    peer.join().unwrap();
 }

@@ -174,7 +174,7 @@ fn extension_type(reader: &mut Reader<'_>, header: &Header) -> Result<ExtensionI
     if !matches!(header.tag, tag::STANDARD_EXTENSION | tag::PRIVATE_EXTENSION) {
         return Err(invalid_type(header));
     }
-    if !header.constructed {
+    if !header.is_constructed() {
         return match header.tag {
             tag::STANDARD_EXTENSION => Ok(ExtensionId::Standard(reader.integer(header)?)),
             _ => Ok(ExtensionId::Private(reader.primitive_span(header)?)),

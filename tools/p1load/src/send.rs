@@ -12,6 +12,7 @@ use p1relay::endpoint::send::{Sender, Source};
 use p1relay::endpoint::template::{Template, TemplateConfig};
 use p1relay::io::Engine;
 use p1relay::io::epoll::Epoll;
+use p1relay::p1::domain::GlobalDomainIdentifier;
 use p1relay::p1::or_address::OrAddress;
 use p1relay::p1::scan::Priority;
 use serde::Serialize;
@@ -111,8 +112,7 @@ impl Shape {
             other => anyhow::bail!("--priority {other}: write normal, non-urgent or urgent"),
         };
         let config = TemplateConfig {
-            domain: originator
-                .to_domain()
+            domain: domain_of(&originator)
                 .context("--originator has no country and administration domain")?,
             originator,
             recipients,
@@ -132,6 +132,15 @@ impl Shape {
         };
         Ok(Source::Template(Box::new(template)))
     }
+}
+
+/// The management domain that an address stands in.
+fn domain_of(address: &OrAddress) -> Option<GlobalDomainIdentifier> {
+    Some(GlobalDomainIdentifier {
+        country: address.country.clone()?,
+        administration_domain: address.administration_domain.clone()?,
+        private_domain: address.private_domain.clone(),
+    })
 }
 
 /// What `p1load send` tells.
