@@ -61,5 +61,5 @@ on_each_engine!(
     wakes_from_engine_to_engine,
     keeps_deadlines,
     counts,
-    allocates_nothing_in_steady_state,
+    allocates_nothing_by_the_operation,
 );

@@ -27,7 +27,7 @@ pub enum ErrorKind {
     /// A reserved length form, or a length of more than 32 bits (X.690 8.1.3).
     #[error("the length octets are not valid")]
     LengthForm,
-    /// A primitive encoding of indefinite length (X.690 8.1.3.2).
+    /// A primitive encoding of indefinite length (X.690 8.1.3).
     #[error("a primitive encoding has indefinite length")]
     IndefinitePrimitive,
     /// End-of-contents octets where none belong (X.690 8.1.5).
@@ -51,7 +51,7 @@ pub enum ErrorKind {
     /// An INTEGER or ENUMERATED without octets, or of more than 64 bits (X.690 8.3).
     #[error("the integer is not valid")]
     Integer,
-    /// A BIT STRING without its initial octet, or with one above 7 (X.690 8.6.2).
+    /// A BIT STRING without its initial octet, or with one above 7 (X.690 8.6).
     #[error("the bit string is not valid")]
     BitString,
 }

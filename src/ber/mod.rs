@@ -6,6 +6,8 @@
 //! Invariants: no length is trusted before it was compared with what encloses it; nothing recurses;
 //! nesting is bounded by [`BER_DEPTH_MAX`](crate::base::limits::BER_DEPTH_MAX). The inside of an element
 //! of definite length that nobody asks for is not looked at: it passes as it came.
+//!
+//! Clause numbers are those of X.690 in its 2008 edition.
 
 mod error;
 mod reader;

@@ -438,7 +438,7 @@ impl<'a> Reader<'a> {
         Ok(Span::new(header.content_start, self.position as u32))
     }
 
-    /// Appends the content of a string in any form (X.690 8.7, 8.23): a primitive one as it stands, a
+    /// Appends the content of a string in any form (X.690 8.7): a primitive one as it stands, a
     /// constructed one with its segments joined.
     pub fn string_into(&mut self, header: &Header, out: &mut Vec<u8>) -> Result<(), Error> {
         if !header.is_constructed() {
@@ -495,7 +495,7 @@ impl<'a> Reader<'a> {
             if segment.tag != Tag::BIT_STRING {
                 return Err(Error { offset: segment.start, kind: ErrorKind::UnexpectedTag });
             }
-            // A segment may be constructed again (X.690 8.6.4); nobody was seen to, and we do not follow.
+            // A segment may be constructed again (X.690 8.6); nobody was seen to, and we do not follow.
             let octets = self.primitive(&segment)?;
             let bits = leading_bits_of(octets, segment.content_start)
                 .ok_or(Error { offset: segment.start, kind: ErrorKind::BitString })?;

@@ -1,4 +1,4 @@
-//! Tags: class and number (X.680 8), apart from the constructed bit, which is a matter of encoding.
+//! Tags: class and number (X.680), apart from the constructed bit, which is a matter of encoding.
 
 /// The class of a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -31,7 +31,7 @@ fn base128(out: &mut Vec<u8>, value: u32) {
     out.push((value & 0x7f) as u8);
 }
 
-/// Appends a definite length in its shortest form (X.690 8.1.3.3 to 8.1.3.5).
+/// Appends a definite length in its shortest form (X.690 8.1.3).
 #[inline]
 pub fn length(out: &mut Vec<u8>, size: usize) {
     if size < 0x80 {

@@ -2,7 +2,7 @@
 //! MTABindError, MTAAbstractService).
 //!
 //! In normal mode argument, result and error ride in the `[16]`, `[17]`, `[18]` of the remote operations
-//! bind (X.219), and the password is an OCTET STRING; in X.410-1984 mode there is no wrapper, and the
+//! bind (X.219, unverified), and the password is an OCTET STRING; in X.410-1984 mode there is no wrapper, and the
 //! password is an IA5String. Either string is read in either mode.
 
 use super::Error;

@@ -5,8 +5,8 @@
 //! ([`build`], [`ipm`]) and [`bind`] write what we say ourselves. [`schema`] states the ASN.1 as types:
 //! the oracle of the scanner's tests, and the decoder of what is off the data path.
 //!
-//! Tags are those of the ASN.1 modules MTAAbstractService and MTSAbstractService (X.411 Figures 4 and 2
-//! in the 1988 text), checked against a foreign MTA's octets.
+//! Tags are those of the ASN.1 modules MTAAbstractService and MTSAbstractService of X.411, checked against
+//! a foreign MTA's octets.
 
 pub mod bind;
 pub mod build;

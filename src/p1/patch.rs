@@ -125,7 +125,7 @@ fn length_as_long_as(out: &mut Vec<u8>, size: usize, octet_count: usize) {
     if octet_count <= shortest {
         return write::length(out, size);
     }
-    // A long form with leading zeros (X.690 8.1.3.5 allows it).
+    // A long form with leading zeros (X.690 8.1.3 allows it).
     out.push(0x80 | (octet_count - 1) as u8);
     let octets = size.to_be_bytes();
     let significant = (octet_count - 1).min(octets.len());

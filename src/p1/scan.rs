@@ -1,4 +1,5 @@
-//! Finding in an MTS-APDU what a relay must know, in one pass and in place (X.411 Figure 4).
+//! Finding in an MTS-APDU what a relay must know, in one pass and in place (X.411
+//! MTAAbstractService).
 //!
 //! Envelopes are SETs: their elements come in any order, and elements that the module does not name are
 //! passed over. Lengths may be definite or indefinite anywhere. What a message's originator owns, its

@@ -8,7 +8,7 @@
 //! - [`dispatch`]: from a connector's queue to a confirmed transfer out.
 //! - [`lifecycle`]: connections opened, bound, moved to their owner, released.
 //! - [`commit`]: the log's answers, and the mail that speaks of them.
-//! - [`node`]: the shards of one relay as threads.
+//! - [`node`]: the shards of one relay as threads; [`solo`]: one shard, turned by a test.
 
 mod bind;
 mod commit;
@@ -21,6 +21,7 @@ mod mail;
 pub mod node;
 mod queue;
 pub mod settings;
+pub mod solo;
 mod token;
 
 use std::io;

@@ -294,32 +294,11 @@ impl<E: Engine> ShardStart<E> {
     }
 
     fn open(self) -> Result<Option<Shard<E>>, NodeError> {
-        let mut engine = (self.make)().map_err(NodeError::Engine)?;
+        let engine = (self.make)().map_err(NodeError::Engine)?;
         if self.ready.send(Ok((self.index, engine.waker()))).is_err() {
             return Ok(None);
         }
         let Ok(wakers) = self.started.recv() else { return Ok(None) };
-        let snapshot = self.shared.snapshot.load_full();
-        let settings = &snapshot.settings;
-        let config = LogConfig {
-            segment_size: settings.segment_size,
-            segment_count_max: settings.segment_count_max,
-            ..LogConfig::default()
-        };
-        let mut logs = Vec::new();
-        let mut recovered = Vec::new();
-        let log_count = self.superblock.log_count.max(settings.shard_count);
-        for number in (self.index..log_count).step_by(usize::from(settings.shard_count)) {
-            let (log, messages) = Log::open(
-                &mut engine,
-                &settings.store_directory,
-                &self.superblock,
-                number,
-                &config,
-            )?;
-            logs.push(log);
-            recovered.extend(messages);
-        }
         let routes = wakers
             .into_iter()
             .enumerate()
@@ -328,17 +307,56 @@ impl<E: Engine> ShardStart<E> {
                 other.then(|| Route::new(Arc::clone(&self.shared.mailboxes[index]), waker))
             })
             .collect();
-        let mut listeners = Vec::new();
-        for &address in &self.addresses {
-            let (listener, _) =
-                engine.listen(address).map_err(|error| NodeError::Listen { address, error })?;
-            listeners.push(listener);
-        }
         let waker = engine.waker();
-        let mut shard =
-            Shard::new(self.index, engine, Arc::clone(&self.shared), routes, logs, self.counters);
-        shard.recover(recovered);
-        shard.start(listeners);
+        let (shard, _) = open_shard(
+            engine,
+            self.index,
+            &self.shared,
+            &self.superblock,
+            self.counters,
+            &self.addresses,
+            routes,
+        )?;
         Ok(self.ready.send(Ok((self.index, waker))).is_ok().then_some(shard))
     }
+}
+
+/// Opens a shard's logs, queues what they hold, and listens; gives the bound addresses.
+pub(super) fn open_shard<E: Engine>(
+    mut engine: E,
+    index: u16,
+    shared: &Arc<Shared<E::Detached>>,
+    superblock: &Superblock,
+    counters: Arc<Counters>,
+    addresses: &[SocketAddr],
+    routes: Vec<Option<Route<E::Detached>>>,
+) -> Result<(Shard<E>, Vec<SocketAddr>), NodeError> {
+    let snapshot = shared.snapshot.load_full();
+    let settings = &snapshot.settings;
+    let config = LogConfig {
+        segment_size: settings.segment_size,
+        segment_count_max: settings.segment_count_max,
+        ..LogConfig::default()
+    };
+    let mut logs = Vec::new();
+    let mut recovered = Vec::new();
+    let log_count = superblock.log_count.max(settings.shard_count);
+    for number in (index..log_count).step_by(usize::from(settings.shard_count)) {
+        let (log, messages) =
+            Log::open(&mut engine, &settings.store_directory, superblock, number, &config)?;
+        logs.push(log);
+        recovered.extend(messages);
+    }
+    let mut listeners = Vec::new();
+    let mut bound = Vec::new();
+    for &address in addresses {
+        let (listener, address) =
+            engine.listen(address).map_err(|error| NodeError::Listen { address, error })?;
+        listeners.push(listener);
+        bound.push(address);
+    }
+    let mut shard = Shard::new(index, engine, Arc::clone(shared), routes, logs, counters);
+    shard.recover(recovered);
+    shard.start(listeners);
+    Ok((shard, bound))
 }
