@@ -126,6 +126,12 @@ impl Log {
         self.group_open || !self.commits.is_empty()
     }
 
+    /// Whether somebody waits for what [`Log::poll_operation`] would give; if not, what is gathered are
+    /// outcomes, which lose nothing by waiting for company.
+    pub fn is_waited_for(&self) -> bool {
+        self.open_ticket_count > 0 || !self.operations.is_empty() || !self.closed_groups.is_empty()
+    }
+
     /// Why the log takes nothing more, if it is closed.
     pub fn failure(&self) -> Option<Error> {
         self.failure.map(Error::Closed)
