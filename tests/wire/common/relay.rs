@@ -38,7 +38,7 @@ pub(crate) struct Partner<'a> {
 pub(crate) fn configuration(domain: &str, lines: &str, partners: &[Partner<'_>]) -> String {
     let mut text = format!(
         "[mta]\nname = \"{RELAY_NAME}\"\npassword = \"{RELAY_PASSWORD}\"\ndomain = \"{domain}\"\n\
-         listen = [\"127.0.0.1:0\"]\nshards = 1\npin = false\nsegment_size_mib = 2\n{lines}\n"
+         listen = [\"127.0.0.1:0\"]\nshards = 1\npin = false\nsegment_size_mib = 16\n{lines}\n"
     );
     for partner in partners {
         text += &format!(
