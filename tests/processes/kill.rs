@@ -9,9 +9,7 @@ use p1relay::endpoint::receive::Receiver;
 use p1relay::endpoint::send::Sender;
 use p1relay::endpoint::template::local_identifier;
 
-use crate::support::{
-    Load, Player, Progress, Setting, Site, read_manifest, start_receiver, start_sender,
-};
+use crate::support::{Load, Progress, Setting, Site, read_manifest, start_receiver, start_sender};
 
 const KILL_COUNT: usize = 12;
 const MESSAGE_COUNT: u64 = 20_000;

@@ -317,7 +317,12 @@ impl<S: Script + Send + 'static> Player<S> {
     }
 
     /// Waits until a count has reached a number.
-    pub(crate) fn wait_for(&self, what: &str, number: u64, counter: impl Fn(&Progress) -> &AtomicU64) {
+    pub(crate) fn wait_for(
+        &self,
+        what: &str,
+        number: u64,
+        counter: impl Fn(&Progress) -> &AtomicU64,
+    ) {
         let deadline = Instant::now() + PATIENCE;
         while Progress::count(counter(&self.progress)) < number {
             assert!(
