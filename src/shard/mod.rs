@@ -216,6 +216,10 @@ impl<E: Engine> Shard<E> {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
+        // After a restart there may be work, and a log that is ready, without any completion to come.
+        if !self.active.is_empty() || (!self.accepting && self.logs[0].is_ready()) {
+            return Some(self.now.instant);
+        }
         let behind = self.routes.iter().flatten().any(Route::is_behind);
         let soon = (behind || !self.blocked.is_empty()).then(|| self.now.instant + RETRY_SOON);
         [self.timers.next_deadline(), self.flush_at, soon].into_iter().flatten().min()
