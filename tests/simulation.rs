@@ -71,6 +71,7 @@ fn relay(
         io: IoChoice::Auto,
         segment_size: 512 << 10,
         segment_count_max: 64,
+        establishment_timeout: Duration::from_secs(60),
         called_stack: Arc::new(StackConfig::default()),
         connectors,
     }

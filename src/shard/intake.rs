@@ -263,22 +263,14 @@ impl<E: Engine> Shard<E> {
                 attempted,
                 &[&intake.staging],
             )?,
-            Some(kept) => {
-                let chunks = std::mem::take(*kept);
-                self.logs[0]
-                    .append_chunked_request(
-                        ticket,
-                        &self.metadata,
-                        target_count,
-                        attempted,
-                        chunks,
-                        &intake.staging,
-                    )
-                    .map_err(|(error, chunks)| {
-                        **kept = chunks;
-                        error
-                    })?
-            }
+            Some(kept) => self.logs[0].append_chunked_request(
+                ticket,
+                &self.metadata,
+                target_count,
+                attempted,
+                kept,
+                &intake.staging,
+            )?,
         };
         let body_size = intake.size as u32;
         let targets: SmallVec<[(Hop, Queued); 1]> = self

@@ -14,15 +14,14 @@ use crate::association::Association;
 use crate::base::buffer::Lease;
 use crate::base::clock::Instant;
 use crate::base::limits::{
-    CLOSE_TIMEOUT_S, CONNECTION_COUNT_MAX, CONTROL_PDU_SIZE_MAX, ESTABLISHMENT_DELAY_S_MAX,
-    RELEASE_DELAY_S_MAX, UNBOUND_CONNECTION_COUNT_MAX,
+    CLOSE_TIMEOUT_S, CONNECTION_COUNT_MAX, CONTROL_PDU_SIZE_MAX, RELEASE_DELAY_S_MAX,
+    UNBOUND_CONNECTION_COUNT_MAX,
 };
 use crate::io::{Engine, Operation, Outcome, Socket};
 use crate::osi::rtse::AbortReason;
 use crate::osi::stack::{Indication, Stack};
 use crate::routing::{ConnectorIndex, LinkState};
 
-const ESTABLISHMENT_TIMEOUT: Duration = Duration::from_secs(ESTABLISHMENT_DELAY_S_MAX);
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(RELEASE_DELAY_S_MAX);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(CLOSE_TIMEOUT_S);
 
@@ -58,7 +57,8 @@ impl<E: Engine> Shard<E> {
         let stack = Stack::responder(self.snapshot.settings.called_stack.clone());
         connection.association = Some(Association::new(socket, stack));
         connection.stage = Stage::Binding;
-        self.set_deadline(&mut connection, self.now.instant + ESTABLISHMENT_TIMEOUT);
+        let timeout = self.snapshot.settings.establishment_timeout;
+        self.set_deadline(&mut connection, self.now.instant + timeout);
         self.engine.submit(Subject::Connection(key).token(), Operation::Receive { socket });
         self.connections.put_back(connection);
     }
@@ -84,7 +84,8 @@ impl<E: Engine> Shard<E> {
         let key = self.connections.insert(Role::Calling, address, self.now.instant);
         let Some(mut connection) = self.connections.take(key) else { return };
         connection.connector = Some(connector);
-        self.set_deadline(&mut connection, self.now.instant + ESTABLISHMENT_TIMEOUT);
+        let timeout = self.snapshot.settings.establishment_timeout;
+        self.set_deadline(&mut connection, self.now.instant + timeout);
         self.connections.put_back(connection);
         self.engine.submit(Subject::Connection(key).token(), Operation::Connect { address });
         self.active.push(connector.0);

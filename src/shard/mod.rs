@@ -74,6 +74,8 @@ pub(crate) struct Shard<E: Engine> {
     pending: Slab<Pending>,
     /// Messages without a route, kept for the operator.
     held: Vec<Queued>,
+    /// When outcomes that nobody waits for are committed by themselves.
+    flush_at: Option<Instant>,
     /// How many queued messages hold on to their committed buffer.
     resident_count: usize,
 
@@ -138,6 +140,7 @@ impl<E: Engine> Shard<E> {
             logs,
             pending: Slab::new(),
             held: Vec::new(),
+            flush_at: None,
             resident_count: 0,
             listeners: Vec::new(),
             accepting: false,
@@ -213,12 +216,13 @@ impl<E: Engine> Shard<E> {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
+        // After a restart there may be work, and a log that is ready, without any completion to come.
+        if !self.active.is_empty() || (!self.accepting && self.logs[0].is_ready()) {
+            return Some(self.now.instant);
+        }
         let behind = self.routes.iter().flatten().any(Route::is_behind);
         let soon = (behind || !self.blocked.is_empty()).then(|| self.now.instant + RETRY_SOON);
-        match (self.timers.next_deadline(), soon) {
-            (Some(timer), Some(soon)) => Some(timer.min(soon)),
-            (timer, soon) => timer.or(soon),
-        }
+        [self.timers.next_deadline(), self.flush_at, soon].into_iter().flatten().min()
     }
 
     fn completed(&mut self, completion: Completion<E::Detached>) {
@@ -262,11 +266,21 @@ impl<E: Engine> Shard<E> {
     }
 
     fn submit_log_operations(&mut self) {
+        let mut left = false;
+        let flush = self.stopping || self.flush_at.is_some_and(|at| at <= self.now.instant);
         for (slot, log) in self.logs.iter_mut().enumerate() {
+            if !flush && !log.is_waited_for() {
+                left |= log.has_uncommitted();
+                continue;
+            }
             while let Some((token, operation)) = log.poll_operation() {
                 self.engine.submit(Subject::Log { slot: slot as u8, token }.token(), operation);
             }
         }
+        self.flush_at = match self.flush_at {
+            Some(at) if left && !flush => Some(at),
+            _ => left.then(|| self.now.instant + OUTCOME_DELAY),
+        };
     }
 
     fn flush_dirty(&mut self) {
@@ -305,5 +319,8 @@ impl<E: Engine> Shard<E> {
 
 /// How soon a full mailbox or log is tried again.
 const RETRY_SOON: std::time::Duration = std::time::Duration::from_millis(1);
+/// How long outcomes wait for a message to be committed with. Lost in a crash, they leave their targets in
+/// doubt, as they were.
+const OUTCOME_DELAY: std::time::Duration = std::time::Duration::from_millis(5);
 /// How soon accepting is tried again after an error, as when descriptors have run out.
 const ACCEPT_RETRY: std::time::Duration = std::time::Duration::from_millis(100);

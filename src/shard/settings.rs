@@ -31,6 +31,8 @@ pub struct Settings {
     pub segment_size: u64,
     /// Most segments of one log; intake is refused, as transient, when they are full.
     pub segment_count_max: usize,
+    /// A connection that is not an established association after this time is closed.
+    pub establishment_timeout: Duration,
     /// Our side of the stack towards callers not known yet.
     pub called_stack: Arc<StackConfig>,
     /// The partners.

@@ -1,0 +1,23 @@
+//! What the tests share: the relay as a process, MTAs that call it and are called, a recording proxy,
+//! captures, and APDUs to send.
+
+pub(crate) mod apdu;
+pub(crate) mod capture;
+pub(crate) mod partner;
+pub(crate) mod proxy;
+pub(crate) mod relay;
+
+use std::time::{Duration, Instant};
+
+/// How long anything that must happen may take on a machine that is busy with other tests.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `condition` holds; fails with `what` when it does not within [`PATIENCE`].
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
