@@ -18,8 +18,8 @@ use p1relay::base::buffer::Fill;
 const BUFFER_GROUP: u16 = 1;
 /// Provided buffers; a power of two.
 const BUFFER_COUNT: u16 = 512;
-/// Slots of the table of registered files.
-const FILE_COUNT: u32 = 4096;
+/// Slots of the table of registered files: not more than an ordinary limit of open files.
+const FILE_COUNT: u32 = 1000;
 const SUBMISSION_COUNT: u32 = 1024;
 const COMPLETION_COUNT: u32 = 8192;
 

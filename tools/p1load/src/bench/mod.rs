@@ -110,7 +110,7 @@ enum Versus {
 #[derive(Debug, Args)]
 struct FloorOptions {
     /// Commits of the floor that may be in flight.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 4)]
     floor_in_flight: usize,
 }
 

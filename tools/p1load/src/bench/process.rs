@@ -112,9 +112,8 @@ impl Process {
             let time = ThreadTime::read(&path.join("schedstat").to_string_lossy())?;
             usage.threads.insert(path.to_string_lossy().into_owned(), time);
             let status = std::fs::read_to_string(path.join("status"))?;
-            usage.context_switches +=
-                number(&status, "\nvoluntary_ctxt_switches:")?
-                    + number(&status, "\nnonvoluntary_ctxt_switches:")?;
+            usage.context_switches += number(&status, "\nvoluntary_ctxt_switches:")?
+                + number(&status, "\nnonvoluntary_ctxt_switches:")?;
         }
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         usage.peak_memory_kib = number(&status, "\nVmHWM:")?;

@@ -21,10 +21,10 @@ use crate::ring::{Ring, send};
 pub(crate) use tally::Tally;
 
 /// Connections of either side at most.
-const CONNECTION_COUNT_MAX: u32 = 1000;
+const CONNECTION_COUNT_MAX: u32 = 400;
 const LISTENER: u32 = 0;
 /// Sources take the slots from here; sinks, accepted, the lowest that are free.
-const SOURCE_SLOT_MIN: u32 = 2048;
+const SOURCE_SLOT_MIN: u32 = 500;
 /// How long a connection that ended too early is waited for.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -247,9 +247,8 @@ impl<P: Protocol> Load<P> {
                 continue;
             }
             if data == u64::from(LISTENER) {
-                let slot = u32::try_from(completion.result()).map_err(|_| {
-                    anyhow::anyhow!("accepting ended with {}", completion.result())
-                })?;
+                let slot = u32::try_from(completion.result())
+                    .map_err(|_| anyhow::anyhow!("accepting ended with {}", completion.result()))?;
                 let wire = self.protocol.sink();
                 self.add(slot, wire, None)?;
             } else if data == receive_token(slot) {

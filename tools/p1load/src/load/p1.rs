@@ -62,12 +62,7 @@ impl P1 {
             number_at,
             prefix: apdu[identifier.start..number_at].to_vec(),
         };
-        Ok(P1 {
-            config: Arc::new(StackConfig::default()),
-            message: Rc::new(message),
-            source,
-            sink,
-        })
+        Ok(P1 { config: Arc::new(StackConfig::default()), message: Rc::new(message), source, sink })
     }
 
     /// Octets of a transfer and of its confirmation on the wire, once the association stands.
