@@ -187,6 +187,7 @@ impl<E: Engine> Shard<E> {
         let mut completions = std::mem::take(&mut self.completions);
         self.engine.poll(deadline, &mut completions)?;
         self.now = self.engine.now();
+        self.follow_configuration();
         if !self.stopping && self.shared.stop.load(Ordering::Acquire) {
             self.begin_stop();
         }
@@ -213,6 +214,15 @@ impl<E: Engine> Shard<E> {
             && self.connections.len() == 0
             && !self.logs.iter().any(Log::has_uncommitted);
         Ok(if stopped { Turn::Stopped } else { Turn::Running })
+    }
+
+    /// Goes over to the configuration in force: one pointer is compared, and seldom exchanged.
+    fn follow_configuration(&mut self) {
+        let published = self.shared.snapshot.load();
+        if !Arc::ptr_eq(&published, &self.snapshot) {
+            self.snapshot = Arc::clone(&published);
+            tracing::info!(shard = self.index, revision = self.snapshot.revision, "configuration");
+        }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
