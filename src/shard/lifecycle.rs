@@ -15,7 +15,6 @@ use crate::base::buffer::Lease;
 use crate::base::clock::Instant;
 use crate::base::limits::{
     CLOSE_TIMEOUT_S, CONNECTION_COUNT_MAX, CONTROL_PDU_SIZE_MAX, RELEASE_DELAY_S_MAX,
-    UNBOUND_CONNECTION_COUNT_MAX,
 };
 use crate::io::{Engine, Operation, Outcome, Socket};
 use crate::osi::rtse::AbortReason;
@@ -46,7 +45,7 @@ impl<E: Engine> Shard<E> {
     pub(super) fn accepted(&mut self, socket: Socket, peer: SocketAddr) {
         if self.stopping
             || self.connections.len() >= CONNECTION_COUNT_MAX
-            || self.unbound_count >= UNBOUND_CONNECTION_COUNT_MAX
+            || self.unbound_count >= self.snapshot.settings.unbound_connection_count_max
         {
             tracing::warn!(%peer, "connection refused: too many that have not bound");
             return self.engine.submit(Subject::Nobody.token(), Operation::Close { socket });

@@ -33,6 +33,8 @@ pub struct Settings {
     pub segment_count_max: usize,
     /// A connection that is not an established association after this time is closed.
     pub establishment_timeout: Duration,
+    /// Most connections of one shard whose caller has not bound.
+    pub unbound_connection_count_max: usize,
     /// Our side of the stack towards callers not known yet.
     pub called_stack: Arc<StackConfig>,
     /// The partners.
