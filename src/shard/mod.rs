@@ -6,7 +6,8 @@
 //!
 //! - [`intake`]: transfer data in, to a committed record.
 //! - [`dispatch`]: from a connector's queue to a confirmed transfer out.
-//! - [`lifecycle`]: connections opened, bound, moved to their owner, released.
+//! - [`lifecycle`]: connections opened, fed, released, closed; [`bind`]: who calls, and the move to the
+//!   owner; [`stop`]: the graceful end.
 //! - [`commit`]: the log's answers, and the mail that speaks of them.
 //! - [`node`]: the shards of one relay as threads; [`solo`]: one shard, turned by a test.
 
@@ -22,6 +23,7 @@ pub mod node;
 mod queue;
 pub mod settings;
 pub mod solo;
+mod stop;
 mod token;
 
 use std::io;
