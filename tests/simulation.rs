@@ -72,6 +72,7 @@ fn relay(
         segment_size: 512 << 10,
         segment_count_max: 64,
         establishment_timeout: Duration::from_secs(60),
+        unbound_connection_count_max: 1024,
         called_stack: Arc::new(StackConfig::default()),
         connectors,
     }
