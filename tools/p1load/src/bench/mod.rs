@@ -1,6 +1,7 @@
 //! `p1load bench` and `p1load floor`: load through a durable relay in a process of its own, or through
 //! the floor, or through both in turn.
 
+mod postfix;
 mod process;
 mod ratio;
 mod run;
@@ -104,6 +105,8 @@ pub(crate) struct BenchArguments {
 enum Versus {
     /// The same octets, connections and commits without any protocol.
     Floor,
+    /// A local, tuned, durable Postfix, by what a message costs in processor time.
+    Postfix,
 }
 
 /// How the floor works.
@@ -128,6 +131,7 @@ pub(crate) fn bench(arguments: &BenchArguments) -> anyhow::Result<bool> {
     load.in_folder(|folder| match arguments.versus {
         None => tell(load.json, &run::run_relay(arguments, load, folder)?),
         Some(Versus::Floor) => ratio::versus_floor(arguments, folder),
+        Some(Versus::Postfix) => ratio::versus_postfix(arguments, folder),
     })
 }
 

@@ -7,6 +7,7 @@ use anyhow::ensure;
 use serde::Serialize;
 
 use super::BenchArguments;
+use super::postfix::Postfix;
 use super::run::{BenchResult, run_floor, run_relay};
 use crate::common::print;
 
@@ -182,6 +183,111 @@ pub(super) fn versus_floor(arguments: &BenchArguments, folder: &Path) -> anyhow:
         )
     })?;
     Ok(runs().all(BenchResult::is_whole))
+}
+
+#[derive(Debug, Serialize)]
+struct PostfixComparison {
+    versus: &'static str,
+    pairs: usize,
+    messages: u64,
+    size: usize,
+    associations: usize,
+    shards: u16,
+    /// Messages per second of processor time, of the relay by those of Postfix.
+    ratio_to_postfix_per_cpu: Spread,
+    /// Messages a second of the relay by those of Postfix.
+    ratio_to_postfix: Spread,
+    syscalls_per_message: Spread,
+    /// Why the ratio says less than it seems.
+    void: Vec<String>,
+    lost: u64,
+    duplicated: u64,
+    io_engine: String,
+    store_filesystem: String,
+    relay: Side,
+    postfix_messages_per_s: Spread,
+    postfix_cpu_us_per_message: Spread,
+    postfix_version: String,
+    postfix_configuration: String,
+}
+
+/// Messages a second under which Postfix is not what it could be.
+const POSTFIX_MESSAGES_PER_S_MIN: f64 = 500.0;
+
+pub(super) fn versus_postfix(arguments: &BenchArguments, folder: &Path) -> anyhow::Result<bool> {
+    ensure!(arguments.pairs > 0, "--pairs 0 compares nothing");
+    let load = &arguments.load;
+    let mut postfix = Postfix::start(folder, load.associations, load.shape.size)?;
+    postfix.run(load.warm_up().max(1))?;
+    let (mut relay_runs, mut postfix_runs) = (Vec::new(), Vec::new());
+    for pair in 0..arguments.pairs {
+        for relays_turn in [pair % 2 == 0, pair % 2 != 0] {
+            if relays_turn {
+                relay_runs.push(run_relay(arguments, load, folder)?);
+            } else {
+                postfix_runs.push(postfix.run(load.messages)?);
+            }
+        }
+    }
+    let pairs = || relay_runs.iter().zip(&postfix_runs);
+    let postfix_rates = Spread::of(postfix_runs.iter().map(|run| run.messages_per_s));
+    let mut void = Vec::new();
+    if postfix_rates.median < POSTFIX_MESSAGES_PER_S_MIN {
+        void.push(format!("Postfix relays {postfix_rates} messages a second only"));
+    }
+    let result =
+        PostfixComparison {
+            versus: "postfix",
+            pairs: arguments.pairs,
+            messages: load.messages,
+            size: load.shape.size,
+            associations: load.associations,
+            shards: arguments.shards,
+            ratio_to_postfix_per_cpu: Spread::of(pairs().map(|(relay, postfix)| {
+                postfix.cpu_us_per_message / relay.relay_cpu_us_per_message
+            })),
+            ratio_to_postfix: Spread::of(
+                pairs().map(|(relay, postfix)| relay.messages_per_s / postfix.messages_per_s),
+            ),
+            syscalls_per_message: Spread::of(relay_runs.iter().map(|run| run.syscalls_per_message)),
+            void,
+            lost: relay_runs.iter().map(|run| run.lost).sum(),
+            duplicated: relay_runs.iter().map(|run| run.duplicated).sum(),
+            io_engine: relay_runs[0].io_engine.clone(),
+            store_filesystem: relay_runs[0].store_filesystem.clone(),
+            relay: Side::of(&relay_runs),
+            postfix_messages_per_s: postfix_rates,
+            postfix_cpu_us_per_message: Spread::of(
+                postfix_runs.iter().map(|run| run.cpu_us_per_message),
+            ),
+            postfix_version: postfix.version()?,
+            postfix_configuration: postfix.configuration()?,
+        };
+    print(load.json, &result, || {
+        let void = result.void.iter().map(|reason| format!("VOID: {reason}\n")).collect::<String>();
+        format!(
+            "{} pairs of {} messages, {} octets, {} associations; io {}, store on {}\n\
+             ratio to Postfix per CPU-second  {}\nratio to Postfix                 {}\n{void}\
+             relay\n{}\nPostfix {}\n  messages/s          {}\n  CPU us/message      {}\n\
+             lost {}, twice {}\n\nPostfix's configuration:\n{}",
+            result.pairs,
+            result.messages,
+            result.size,
+            result.associations,
+            result.io_engine,
+            result.store_filesystem,
+            result.ratio_to_postfix_per_cpu,
+            result.ratio_to_postfix,
+            result.relay,
+            result.postfix_version,
+            result.postfix_messages_per_s,
+            result.postfix_cpu_us_per_message,
+            result.lost,
+            result.duplicated,
+            result.postfix_configuration,
+        )
+    })?;
+    Ok(relay_runs.iter().all(BenchResult::is_whole))
 }
 
 /// Why the throughput of these runs is not the relay's own.
