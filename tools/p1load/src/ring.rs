@@ -14,6 +14,8 @@ use io_uring::types::{BufRingEntry, Fixed, SubmitArgs, Timespec};
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
 use p1relay::base::buffer::Fill;
 
+/// Connections that may wait to be accepted.
+pub(crate) const BACKLOG: i32 = 1024;
 /// Group number of the provided buffers.
 const BUFFER_GROUP: u16 = 1;
 /// Provided buffers; a power of two.
@@ -111,6 +113,13 @@ impl Ring {
     /// Ends a connection in both directions.
     pub(crate) fn shut_down(&mut self, slot: u32, data: u64) -> anyhow::Result<()> {
         let entry = opcode::Shutdown::new(Fixed(slot), libc::SHUT_RDWR).build();
+        // SAFETY: the entry points to nothing.
+        unsafe { self.push(entry, data) }
+    }
+
+    /// Closes an accepted connection and frees its slot.
+    pub(crate) fn close(&mut self, slot: u32, data: u64) -> anyhow::Result<()> {
+        let entry = opcode::Close::new(Fixed(slot)).build();
         // SAFETY: the entry points to nothing.
         unsafe { self.push(entry, data) }
     }

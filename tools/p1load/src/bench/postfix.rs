@@ -2,7 +2,8 @@
 //!
 //! Configuration, queue and data stand in the bench's folder; it listens on the loopback interface only,
 //! and is tuned for relaying to one next hop: no lookups, no delays, as many processes as sessions, no
-//! connection cache (which cost a sixth more processor time where it was tried). It keeps its durability: each message is synced to the queue before it is confirmed.
+//! connection cache (which cost a sixth more processor time where it was tried). It keeps its
+//! durability: each message is synced to the queue before it is confirmed.
 //! Set-up installs the Debian package where it is missing, which needs root, as Postfix itself does.
 
 use std::io::{Read, Write};

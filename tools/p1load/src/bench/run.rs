@@ -152,10 +152,11 @@ fn drive<P: Protocol + Clone>(
     })?;
     anyhow::ensure!(
         in_time,
-        "gave up after {} s: {} messages confirmed, {} arrived",
+        "gave up after {} s: {} messages confirmed, {} arrived, {} of them twice",
         arguments.timeout_s,
         load.tally.confirmed_count,
-        load.tally.arrived_count
+        load.tally.arrived_count,
+        load.tally.duplicate_count
     );
     load.release()?;
     subject.terminate(&process)?;

@@ -21,7 +21,7 @@ use io_uring::{cqueue, opcode, squeue};
 use super::log::{Chunk, Log};
 use super::{FloorRelayArguments, FloorStatus};
 use crate::frame::{CONFIRMATION_SIZE_MIN, FRAME_HEAD_SIZE, FrameReader};
-use crate::ring::{Ring, send};
+use crate::ring::{BACKLOG, Ring, send};
 
 /// Stretches of one gathered send at most.
 const VECTOR_COUNT_MAX: usize = 256;
@@ -117,6 +117,8 @@ impl Relay {
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         // Accepted connections inherit it.
         rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
+        // The library asks for 128, fewer than may call at once.
+        rustix::net::listen(&listener, BACKLOG)?;
         ring.register_file(count, listener.as_raw_fd())?;
         ring.accept(count, token(Kind::Accept, 0))?;
         let address = listener.local_addr()?;

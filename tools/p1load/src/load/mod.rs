@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use io_uring::cqueue;
 
-use crate::ring::{Ring, send};
+use crate::ring::{BACKLOG, Ring, send};
 pub(crate) use tally::Tally;
 
 /// Connections of either side at most.
@@ -132,6 +132,8 @@ impl<P: Protocol> Load<P> {
         let mut ring = Ring::new(piece_size.next_power_of_two().clamp(4096, 64 << 10))?;
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
+        // The library asks for 128, fewer than may call at once.
+        rustix::net::listen(&listener, BACKLOG)?;
         ring.register_file(LISTENER, listener.as_raw_fd())?;
         ring.accept(LISTENER, u64::from(LISTENER))?;
         let address = listener.local_addr()?;
@@ -251,6 +253,9 @@ impl<P: Protocol> Load<P> {
                     .map_err(|_| anyhow::anyhow!("accepting ended with {}", completion.result()))?;
                 let wire = self.protocol.sink();
                 self.add(slot, wire, None)?;
+                if !cqueue::more(completion.flags()) {
+                    self.ring.accept(LISTENER, u64::from(LISTENER))?;
+                }
             } else if data == receive_token(slot) {
                 self.received(slot, &completion)?;
             } else {
@@ -287,10 +292,19 @@ impl<P: Protocol> Load<P> {
             }
         }
         let ended = completion.result() <= 0 && completion.result() != -libc::ENOBUFS;
+        let is_over = connection.wire.is_over();
         if !self.winding_up {
             let side = if connection.is_source { "source" } else { "sink" };
             outcome.with_context(|| format!("a {side}'s connection"))?;
-            ensure!(!ended, "a {side}'s connection has ended ({})", completion.result());
+            // The relay may release what it has no use for.
+            ensure!(
+                !ended || (is_over && !connection.is_source),
+                "a {side}'s connection has ended ({})",
+                completion.result()
+            );
+        }
+        if ended && !connection.is_source && !connection.sending {
+            self.ring.close(slot, OTHER)?;
         }
         connection.closed |= ended;
         if !ended && !cqueue::more(completion.flags()) {
