@@ -169,7 +169,7 @@ impl<E: Engine> Shard<E> {
         self.submit_log_operations();
     }
 
-    /// Accepts once the log can take what comes.
+    /// Accepts once the log can take what comes, or can do no more for it: a full one refuses politely.
     fn begin_accepting(&mut self) {
         self.accepting = true;
         for (index, &listener) in self.listeners.iter().enumerate() {
@@ -202,7 +202,7 @@ impl<E: Engine> Shard<E> {
         self.retry_blocked();
         self.dispatch_active();
         self.submit_log_operations();
-        if !self.accepting && self.logs[0].is_ready() {
+        if !self.accepting && (self.logs[0].is_ready() || !self.logs[0].is_preparing()) {
             self.begin_accepting();
         }
         self.flush_dirty();
@@ -216,8 +216,9 @@ impl<E: Engine> Shard<E> {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        // After a restart there may be work, and a log that is ready, without any completion to come.
-        if !self.active.is_empty() || (!self.accepting && self.logs[0].is_ready()) {
+        // After a restart there may be work, and a log that is ready or full, without any completion to
+        // come.
+        if !self.active.is_empty() || (!self.accepting && !self.logs[0].is_preparing()) {
             return Some(self.now.instant);
         }
         let behind = self.routes.iter().flatten().any(Route::is_behind);
