@@ -144,3 +144,58 @@ fn kill_in_the_middle_of_activities(io: &str) {
 fn killed_on_epoll_nothing_is_lost_and_what_comes_twice_was_in_doubt() {
     kill_in_the_middle_of_activities("epoll");
 }
+
+#[test]
+fn stopped_under_load_nothing_is_in_doubt_and_the_rest_flows() {
+    let site = Site::new();
+    site.configure(&Setting { shards: 1, mta_lines: "segment_size_mib = 4", associations: 2 });
+    let receiver = start_receiver(&site);
+    let mut relay = site.start("auto");
+    let count = 3000;
+    let sender = start_sender(&site, &load(count));
+    for confirmed in [200, 900, 1900] {
+        sender.wait_for("confirmed", confirmed, |progress| &progress.confirmed);
+        let (ended, status) = relay.terminate();
+        assert_eq!(ended.code(), Some(0));
+        assert!(status.counters.transfers_in > 0, "{:?}", status.counters);
+        assert_eq!(status.counters.in_doubt_lost, 0);
+        relay = site.start("auto");
+        assert_eq!(relay.status().counters.in_doubt_recovered, 0);
+    }
+    let sender = sender.join();
+    relay.wait_until("an empty queue", |counters| counters.queued == 0);
+    assert_eq!(relay.terminate().0.code(), Some(0));
+    let account = account(&site, sender, receiver.stop(), count);
+    assert_eq!(
+        (account.duplicates, account.in_doubt_at_sender, account.in_doubt_at_relay),
+        (0, 0, 0)
+    );
+}
+
+#[test]
+fn a_full_store_refuses_politely_and_loses_nothing() {
+    let site = Site::new();
+    let mta_lines = "segment_size_mib = 2\nsegment_count_max = 4";
+    site.configure(&Setting { shards: 1, mta_lines, associations: 1 });
+    let mut relay = site.start("auto");
+    let count = 5000;
+    let sender = start_sender(&site, &load(count));
+    // Nobody answers at the receiver's port.
+    sender.wait_for("returned", 8, |progress| &progress.returned);
+    let confirmed = Progress::count(&sender.progress.confirmed);
+    assert!((1000..count).contains(&confirmed), "{confirmed} taken");
+    relay.wait_until("a queue", |counters| counters.queued >= confirmed);
+    relay.kill();
+    relay = site.start("auto");
+    let recovered = relay.status().counters.recovered;
+    // What was durable and could not be acknowledged any more is kept too.
+    assert!((confirmed..=confirmed + 16).contains(&recovered), "{recovered} of {confirmed} kept");
+
+    let receiver = start_receiver(&site);
+    let sender = sender.join();
+    relay.wait_until("an empty queue", |counters| counters.queued == 0);
+    assert_eq!(relay.terminate().0.code(), Some(0));
+    let polite = sender.notes.iter().filter(|note| note.contains("refused: Temporary")).count();
+    assert!(polite >= 8, "{:?}", sender.notes);
+    account(&site, sender, receiver.stop(), count);
+}

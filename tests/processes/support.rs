@@ -126,6 +126,16 @@ impl Site {
     }
 }
 
+impl Drop for Site {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.log_path()).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            lines[lines.len().saturating_sub(20)..].iter().for_each(|line| println!("{line}"));
+        }
+    }
+}
+
 /// A relay process; killed when dropped.
 pub(crate) struct Relay {
     child: Child,
