@@ -11,6 +11,7 @@ use super::Problem;
 use super::file::{Connector, File};
 use crate::base::limits::{
     ESTABLISHMENT_DELAY_S_MAX, LOG_COUNT_MAX, MTA_NAME_SIZE_MAX, SELECTOR_SIZE_MAX,
+    UNBOUND_CONNECTION_COUNT_MAX,
 };
 use crate::io::probe::IoChoice;
 use crate::osi::presentation::PresentationSelector;
@@ -57,6 +58,14 @@ fn remedy_for(message: &str) -> String {
     }
 }
 
+/// How many connections of one shard may be unbound unless configured: callers that nobody knows leave
+/// half of the process's descriptors to partners and store.
+fn unbound_connection_count(shard_count: u16) -> usize {
+    let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let half = descriptors.map_or(usize::MAX, |count| count as usize / 2);
+    (half / usize::from(shard_count.max(1))).clamp(1, UNBOUND_CONNECTION_COUNT_MAX)
+}
+
 struct Checker<'a> {
     text: &'a str,
     problems: Vec<Problem>,
@@ -92,6 +101,11 @@ impl Checker<'_> {
         let longest = ESTABLISHMENT_DELAY_S_MAX as f64;
         let establishment_timeout =
             self.ranged(mta.establishment_timeout_s.as_ref(), longest, 0.1..=longest);
+        let unbound_connection_count_max = self.ranged(
+            mta.unbound_connection_count_max.as_ref(),
+            unbound_connection_count(shard_count),
+            1..=UNBOUND_CONNECTION_COUNT_MAX,
+        );
         let mut connectors = Vec::new();
         for connector in &file.connector {
             connectors.extend(self.connector(
@@ -112,6 +126,7 @@ impl Checker<'_> {
             segment_size: segment_size_mib << 20,
             segment_count_max: segment_count_max as usize,
             establishment_timeout: Duration::from_secs_f64(establishment_timeout),
+            unbound_connection_count_max,
             called_stack: Arc::new(StackConfig::default()),
             connectors,
         })

@@ -10,16 +10,17 @@ use smallvec::SmallVec;
 
 use super::Shard;
 use super::commit::Pending;
-use super::connection::Connection;
+use super::connection::{Connection, Role, Stage};
 use super::queue::{Attempt, Queued};
-use super::token::ConnectionKey;
+use super::token::{ConnectionKey, Subject};
+use crate::association::Association;
 use crate::base::clock::Instant;
 use crate::base::fault::Fault;
 use crate::base::limits::{
     APDU_SIZE_MAX, ATTEMPT_AHEAD_COUNT, CHUNK_SIZE, ENVELOPE_SIZE_MAX, EXTERNAL_OVERHEAD_SIZE_MAX,
 };
 use crate::ber;
-use crate::io::Engine;
+use crate::io::{Engine, Operation};
 use crate::mta::decide::{Context, Hop, decide};
 use crate::mta::metadata::{self, Metadata};
 use crate::osi::rtse::{AbortReason, TransferRefusal, external};
@@ -356,5 +357,31 @@ impl<E: Engine> Shard<E> {
         }
         let key: ConnectionKey = connection.key;
         self.blocked.retain(|blocked| *blocked != key);
+    }
+
+    /// While another shard is behind, nothing more is taken in.
+    pub(super) fn pause_or_resume_intake(&mut self) {
+        let behind = self.routes.iter().flatten().any(super::mail::Route::is_behind);
+        if behind == self.intake_paused {
+            return;
+        }
+        self.intake_paused = behind;
+        for key in self.connections.keys() {
+            let Some(connection) = self.connections.get(key).filter(|it| it.role == Role::Called)
+            else {
+                continue;
+            };
+            let Some(socket) = connection.association.as_ref().map(Association::socket) else {
+                continue;
+            };
+            if connection.stage != Stage::Bound {
+                continue;
+            }
+            let operation = match behind {
+                true => Operation::PauseReceive { socket },
+                false => Operation::Receive { socket },
+            };
+            self.engine.submit(Subject::Connection(key).token(), operation);
+        }
     }
 }

@@ -6,7 +6,8 @@
 //!
 //! - [`intake`]: transfer data in, to a committed record.
 //! - [`dispatch`]: from a connector's queue to a confirmed transfer out.
-//! - [`lifecycle`]: connections opened, bound, moved to their owner, released.
+//! - [`lifecycle`]: connections opened, fed, released, closed; [`bind`]: who calls, and the move to the
+//!   owner; [`stop`]: the graceful end.
 //! - [`commit`]: the log's answers, and the mail that speaks of them.
 //! - [`node`]: the shards of one relay as threads; [`solo`]: one shard, turned by a test.
 
@@ -22,6 +23,7 @@ pub mod node;
 mod queue;
 pub mod settings;
 pub mod solo;
+mod stop;
 mod token;
 
 use std::io;
@@ -187,6 +189,7 @@ impl<E: Engine> Shard<E> {
         let mut completions = std::mem::take(&mut self.completions);
         self.engine.poll(deadline, &mut completions)?;
         self.now = self.engine.now();
+        self.follow_configuration();
         if !self.stopping && self.shared.stop.load(Ordering::Acquire) {
             self.begin_stop();
         }
@@ -213,6 +216,15 @@ impl<E: Engine> Shard<E> {
             && self.connections.len() == 0
             && !self.logs.iter().any(Log::has_uncommitted);
         Ok(if stopped { Turn::Stopped } else { Turn::Running })
+    }
+
+    /// Goes over to the configuration in force: one pointer is compared, and seldom exchanged.
+    fn follow_configuration(&mut self) {
+        let published = self.shared.snapshot.load();
+        if !Arc::ptr_eq(&published, &self.snapshot) {
+            self.snapshot = Arc::clone(&published);
+            tracing::info!(shard = self.index, revision = self.snapshot.revision, "configuration");
+        }
     }
 
     fn next_deadline(&self) -> Option<Instant> {

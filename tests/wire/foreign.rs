@@ -15,7 +15,7 @@ use crate::common::PATIENCE;
 use crate::common::apdu::{self, ORIGINATOR};
 use crate::common::capture::{foreign_apdus, payloads_to_server};
 use crate::common::partner::{CalledMta, send};
-use crate::common::relay::{Partner, Relay, configuration};
+use crate::common::relay::{Partner, Relay, SMALL_STORE, configuration};
 use crate::common::wait_until;
 use crate::differ::{Change, Difference, differences};
 
@@ -52,7 +52,10 @@ impl Between {
                 ..Partner::default()
             });
         }
-        Between { relay: Relay::start(&configuration(domain, "", &partners), "epoll"), called }
+        Between {
+            relay: Relay::start(&configuration(domain, SMALL_STORE, &partners), "epoll"),
+            called,
+        }
     }
 
     /// Sends an APDU and gives what the first called MTA received.

@@ -6,8 +6,9 @@
 use p1relay::p1::schema::MtsApdu;
 
 use crate::common::apdu::{self, ORIGIN};
+use crate::common::on_each_engine;
 use crate::common::partner::{CalledMta, send};
-use crate::common::relay::{Partner, Relay, configuration};
+use crate::common::relay::{Partner, Relay, SMALL_STORE, configuration};
 use crate::differ::{Change, differences};
 
 /// A relay with one caller and called MTAs, one for each address space.
@@ -29,7 +30,7 @@ fn start(engine: &str, called: &[CalledMta], address_spaces: &[&str]) -> Relay {
             ..Partner::default()
         });
     }
-    Relay::start(&configuration("C=FR;A=RELAY", "", &partners), engine)
+    Relay::start(&configuration("C=FR;A=RELAY", SMALL_STORE, &partners), engine)
 }
 
 /// The changes beside lengths.
@@ -50,7 +51,6 @@ fn content(size: usize) -> Vec<u8> {
     (0..size).map(|index| (index * 7 + index / 251) as u8).collect()
 }
 
-#[track_caller]
 fn contents_pass(engine: &str) {
     let called = [CalledMta::start("CALLED-1", "called password")];
     let relay = start(engine, &called, &["C=FR"]);
@@ -71,7 +71,6 @@ fn recipients() -> Vec<String> {
     (0..512).map(|index| format!("C=FR;A=OTHER;P=P{};S=R{index}", index % 2)).collect()
 }
 
-#[track_caller]
 fn recipients_pass(engine: &str) {
     let called = [CalledMta::start("CALLED-1", "called password")];
     let relay = start(engine, &called, &["C=FR"]);
@@ -90,7 +89,6 @@ fn responsibilities(apdu: &[u8]) -> Vec<bool> {
     fields.iter().map(|recipient| recipient.per_recipient_indicators[0]).collect()
 }
 
-#[track_caller]
 fn a_split_makes_each_recipient_somebodys(engine: &str) {
     let called = ["CALLED-1", "CALLED-2"].map(|name| CalledMta::start(name, "called password"));
     let relay = start(engine, &called, &["C=FR;A=OTHER;P=P0", "C=FR;A=OTHER;P=P1"]);
@@ -111,32 +109,4 @@ fn a_split_makes_each_recipient_somebodys(engine: &str) {
     }
 }
 
-#[test]
-fn contents_pass_on_epoll() {
-    contents_pass("epoll");
-}
-
-#[test]
-fn contents_pass_on_uring() {
-    contents_pass("uring");
-}
-
-#[test]
-fn recipients_pass_on_epoll() {
-    recipients_pass("epoll");
-}
-
-#[test]
-fn recipients_pass_on_uring() {
-    recipients_pass("uring");
-}
-
-#[test]
-fn a_split_makes_each_recipient_somebodys_on_epoll() {
-    a_split_makes_each_recipient_somebodys("epoll");
-}
-
-#[test]
-fn a_split_makes_each_recipient_somebodys_on_uring() {
-    a_split_makes_each_recipient_somebodys("uring");
-}
+on_each_engine!(contents_pass, recipients_pass, a_split_makes_each_recipient_somebodys);

@@ -14,7 +14,7 @@ use crate::common::apdu::{self, ORIGIN, ORIGINATOR};
 use crate::common::capture::{self, vector};
 use crate::common::partner::{CalledMta, send};
 use crate::common::proxy::Proxy;
-use crate::common::relay::{Partner, Relay, configuration};
+use crate::common::relay::{Partner, Relay, SMALL_STORE, configuration};
 
 /// PI_ERROR of Wireshark's expert items.
 const SEVERITY_ERROR: &str = "8388608";
@@ -143,7 +143,7 @@ fn cross(apdu: Option<&[u8]>) -> Crossing {
             lines: "disconnect_time_s = 0.2\ncheckpoint_size_kib = 2",
         },
     ];
-    let relay = Relay::start(&configuration(RELAY_DOMAIN, "", &partners), "epoll");
+    let relay = Relay::start(&configuration(RELAY_DOMAIN, SMALL_STORE, &partners), "epoll");
     let inbound = Proxy::start(relay.address);
     send(inbound.address, "SENDER", "sender password", apdu.as_slice());
     let folder = tempfile::tempdir().unwrap();

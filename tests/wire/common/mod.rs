@@ -9,6 +9,27 @@ pub(crate) mod relay;
 
 use std::time::{Duration, Instant};
 
+/// Makes a test of each function, which takes the engine's name, on each engine. One that cannot be had
+/// fails its tests.
+macro_rules! on_each_engine {
+    ($($name:ident),+ $(,)?) => {
+        mod epoll {
+            $(#[test]
+            fn $name() {
+                super::$name("epoll");
+            })+
+        }
+
+        mod uring {
+            $(#[test]
+            fn $name() {
+                super::$name("uring");
+            })+
+        }
+    };
+}
+pub(crate) use on_each_engine;
+
 /// How long anything that must happen may take on a machine that is busy with other tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -1,4 +1,5 @@
-//! MTAs around the relay: one that is called and keeps what it gets, one that calls and sends a list.
+//! MTAs around the relay: one that is called and keeps what it gets, those that call: one sends a list, one goes on
+//! and on.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use p1relay::base::buffer::Lease;
 use p1relay::base::clock::Now;
+use p1relay::endpoint::send::{Sender, Source};
 use p1relay::endpoint::{Endpoint, EndpointConfig, Next, Script};
 use p1relay::io::Engine;
 use p1relay::io::epoll::Epoll;
@@ -89,6 +91,11 @@ impl CalledMta {
         self.kept.apdus.lock().unwrap().len()
     }
 
+    /// Whether an APDU for which `condition` holds was received.
+    pub(crate) fn any(&self, condition: impl Fn(&[u8]) -> bool) -> bool {
+        self.kept.apdus.lock().unwrap().iter().any(|apdu| condition(apdu))
+    }
+
     /// Waits for so many APDUs, and that there are no more.
     pub(crate) fn wait_for(&self, count: usize) -> Vec<Vec<u8>> {
         wait_until("APDUs at the called MTA", || self.count() >= count);
@@ -164,4 +171,39 @@ pub(crate) fn send(to: SocketAddr, name: &str, password: &str, apdus: &[&[u8]]) 
     assert_eq!(endpoint.script.notes, [""; 0]);
     assert!(finished, "{} of {} were confirmed", endpoint.script.confirmed, apdus.len());
     assert_eq!(endpoint.script.confirmed, apdus.len());
+}
+
+/// Sends the same APDU again and again until it is stopped, some hundred a second.
+pub(crate) struct CallingMta {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Vec<String>>,
+}
+
+impl CallingMta {
+    /// Calls and begins.
+    pub(crate) fn start(to: SocketAddr, name: &str, password: &str, apdu: &[u8]) -> CallingMta {
+        let sender = Sender::new(Source::Replay(Lease::copied(apdu)), u64::MAX, Some(200.0));
+        let mut endpoint =
+            Endpoint::new(Epoll::new().unwrap(), config(name, password, Some(to)), sender);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            loop {
+                if stopped.load(Ordering::Acquire) {
+                    endpoint.script.stop();
+                }
+                let soon = endpoint.engine().now().instant + Duration::from_millis(20);
+                if endpoint.turn(Some(soon)).unwrap() {
+                    return endpoint.script.notes;
+                }
+            }
+        });
+        CallingMta { stop, thread }
+    }
+
+    /// Stops; fails when anything ever went wrong on its association.
+    pub(crate) fn stop(self) {
+        self.stop.store(true, Ordering::Release);
+        assert_eq!(self.thread.join().unwrap(), [""; 0]);
+    }
 }

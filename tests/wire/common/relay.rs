@@ -34,11 +34,14 @@ pub(crate) struct Partner<'a> {
     pub(crate) lines: &'a str,
 }
 
+/// Segments large enough for every message of a test but the largest, and small enough to be made fast.
+pub(crate) const SMALL_STORE: &str = "segment_size_mib = 16";
+
 /// The text of a configuration; `lines` are more lines of `[mta]`.
 pub(crate) fn configuration(domain: &str, lines: &str, partners: &[Partner<'_>]) -> String {
     let mut text = format!(
         "[mta]\nname = \"{RELAY_NAME}\"\npassword = \"{RELAY_PASSWORD}\"\ndomain = \"{domain}\"\n\
-         listen = [\"127.0.0.1:0\"]\nshards = 1\npin = false\nsegment_size_mib = 16\n{lines}\n"
+         listen = [\"127.0.0.1:0\"]\nshards = 1\npin = false\n{lines}\n"
     );
     for partner in partners {
         text += &format!(
@@ -114,6 +117,19 @@ impl Relay {
     /// The last counters that it printed.
     pub(crate) fn counters(&self) -> CounterValues {
         self.status.lock().unwrap().as_ref().map(|status| status.counters).unwrap_or_default()
+    }
+
+    /// Resident memory of the process, octets.
+    pub(crate) fn resident_size(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        let kib: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        kib << 10
+    }
+
+    /// Log lines so far that hold this text.
+    pub(crate) fn logged(&self, text: &str) -> usize {
+        self.log.lock().unwrap().iter().filter(|line| line.contains(text)).count()
     }
 
     /// Its log lines so far.
