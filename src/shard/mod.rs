@@ -28,7 +28,7 @@ mod token;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use slab::Slab;
@@ -49,6 +49,7 @@ use dispatch::ConnectorState;
 use mail::{Mailbox, Route};
 use queue::Queued;
 use settings::Snapshot;
+use stop::StopStage;
 use token::{ConnectionKey, Subject};
 
 /// What all shards of a relay share.
@@ -57,6 +58,8 @@ pub(crate) struct Shared<D> {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     /// Set once, to stop gracefully.
     pub(crate) stop: AtomicBool,
+    /// Steps of the stop that shards have done, over all shards.
+    pub(crate) stop_steps: AtomicUsize,
     /// Every shard's mailbox, by index.
     pub(crate) mailboxes: Vec<Arc<Mailbox<D>>>,
 }
@@ -99,7 +102,8 @@ pub(crate) struct Shard<E: Engine> {
     /// The ways to the other shards, by index; `None` at our own.
     routes: Vec<Option<Route<E::Detached>>>,
     intake_paused: bool,
-    stopping: bool,
+    stop_stage: StopStage,
+    stop_began: Instant,
 
     completions: Vec<Completion<E::Detached>>,
     scan: Scan,
@@ -155,7 +159,8 @@ impl<E: Engine> Shard<E> {
             timers: Timers::default(),
             routes,
             intake_paused: false,
-            stopping: false,
+            stop_stage: StopStage::Running,
+            stop_began: Instant::default(),
             completions: Vec::new(),
             scan: Scan::default(),
             decision: Decision::default(),
@@ -190,7 +195,7 @@ impl<E: Engine> Shard<E> {
         self.engine.poll(deadline, &mut completions)?;
         self.now = self.engine.now();
         self.follow_configuration();
-        if !self.stopping && self.shared.stop.load(Ordering::Acquire) {
+        if !self.is_stopping() && self.shared.stop.load(Ordering::Acquire) {
             self.begin_stop();
         }
         for completion in completions.drain(..) {
@@ -212,10 +217,7 @@ impl<E: Engine> Shard<E> {
         self.post();
         self.pause_or_resume_intake();
         self.publish_counters();
-        let stopped = self.stopping
-            && self.connections.len() == 0
-            && !self.logs.iter().any(Log::has_uncommitted);
-        Ok(if stopped { Turn::Stopped } else { Turn::Running })
+        Ok(self.proceed_with_stop())
     }
 
     /// Goes over to the configuration in force: one pointer is compared, and seldom exchanged.
@@ -234,7 +236,8 @@ impl<E: Engine> Shard<E> {
             return Some(self.now.instant);
         }
         let behind = self.routes.iter().flatten().any(Route::is_behind);
-        let soon = (behind || !self.blocked.is_empty()).then(|| self.now.instant + RETRY_SOON);
+        let soon = (behind || !self.blocked.is_empty() || self.is_waiting_to_stop())
+            .then(|| self.now.instant + RETRY_SOON);
         [self.timers.next_deadline(), self.flush_at, soon].into_iter().flatten().min()
     }
 
@@ -252,7 +255,7 @@ impl<E: Engine> Shard<E> {
                 Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(%error, "accepting failed");
-                    if !more && !self.stopping {
+                    if !more && !self.is_stopping() {
                         self.timers.arm(
                             self.now.instant + ACCEPT_RETRY,
                             Subject::Listener(index).to_word(),
@@ -268,7 +271,7 @@ impl<E: Engine> Shard<E> {
         match Subject::from_word(word) {
             Some(Subject::Connection(key)) => self.connection_timer(key),
             Some(Subject::Connector(index)) => self.active.push(index),
-            Some(Subject::Listener(index)) if !self.stopping => {
+            Some(Subject::Listener(index)) if !self.is_stopping() => {
                 if let Some(&listener) = self.listeners.get(index as usize) {
                     self.engine
                         .submit(Subject::Listener(index).token(), Operation::Accept { listener });
@@ -280,7 +283,7 @@ impl<E: Engine> Shard<E> {
 
     fn submit_log_operations(&mut self) {
         let mut left = false;
-        let flush = self.stopping || self.flush_at.is_some_and(|at| at <= self.now.instant);
+        let flush = self.is_stopping() || self.flush_at.is_some_and(|at| at <= self.now.instant);
         for (slot, log) in self.logs.iter_mut().enumerate() {
             if !flush && !log.is_waited_for() {
                 left |= log.has_uncommitted();
