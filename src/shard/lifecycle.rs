@@ -69,10 +69,7 @@ impl<E: Engine> Shard<E> {
         let state = &mut self.connectors[usize::from(connector.0)];
         let enough = state.calling_count >= settings.association_count_max
             || state.queue.len() <= usize::from(state.opening_count) * 2;
-        if enough
-            || settings.addresses.is_empty()
-            || stopping
-            || state.retry_at > self.now.instant
+        if enough || settings.addresses.is_empty() || stopping || state.retry_at > self.now.instant
         {
             return;
         }
