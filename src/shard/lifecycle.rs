@@ -199,10 +199,7 @@ impl<E: Engine> Shard<E> {
     fn indicated(&mut self, connection: &mut Connection, indication: Indication<'_>) {
         match indication {
             Indication::TransferData(octets) => {
-                let mut intake = std::mem::take(&mut connection.intake);
-                let taken = self.take_transfer_data(&mut intake, octets);
-                connection.intake = intake;
-                if let Err(error) = taken {
+                if let Err(error) = self.take_transfer_data(connection, octets) {
                     self.refuse_transfer(connection, &error);
                 }
             }
