@@ -195,8 +195,8 @@ impl Relay {
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
-                let status = serde_json::from_str(&line);
-                if !matches!(status.map(|status| sender.send(status)), Ok(Ok(()))) {
+                let Ok(status) = serde_json::from_str(&line) else { return };
+                if sender.send(status).is_err() {
                     return;
                 }
             }
