@@ -46,7 +46,7 @@ use commit::Pending;
 use connection::Connections;
 use counters::Counters;
 use dispatch::ConnectorState;
-use mail::{Mailbox, Route};
+use mail::{Mail, Mailbox, Route};
 use queue::Queued;
 use settings::Snapshot;
 use stop::StopStage;
@@ -77,6 +77,8 @@ pub(crate) struct Shard<E: Engine> {
     logs: Vec<Log>,
     /// What the log's answers are waited for by: the slot is the ticket.
     pending: Slab<Pending>,
+    /// Requests that a log had no room or no buffer for, to be made again.
+    put_off: Vec<Mail<E::Detached>>,
     /// Messages without a route, kept for the operator.
     held: Vec<Queued>,
     /// When outcomes that nobody waits for are committed by themselves.
@@ -145,6 +147,7 @@ impl<E: Engine> Shard<E> {
             counters,
             logs,
             pending: Slab::new(),
+            put_off: Vec::new(),
             held: Vec::new(),
             flush_at: None,
             resident_count: 0,
@@ -207,6 +210,7 @@ impl<E: Engine> Shard<E> {
             self.timer_fired(subject);
         }
         self.confirm_commits();
+        self.retry_put_off();
         self.retry_blocked();
         self.dispatch_active();
         self.submit_log_operations();
@@ -236,8 +240,8 @@ impl<E: Engine> Shard<E> {
             return Some(self.now.instant);
         }
         let behind = self.routes.iter().flatten().any(Route::is_behind);
-        let soon = (behind || !self.blocked.is_empty() || self.is_waiting_to_stop())
-            .then(|| self.now.instant + RETRY_SOON);
+        let waiting = behind || !self.blocked.is_empty() || !self.put_off.is_empty();
+        let soon = (waiting || self.is_waiting_to_stop()).then(|| self.now.instant + RETRY_SOON);
         [self.timers.next_deadline(), self.flush_at, soon].into_iter().flatten().min()
     }
 

@@ -112,7 +112,10 @@ impl<E: Engine> Shard<E> {
         let shard_count = self.shared.mailboxes.len();
         // Before the mailbox is looked at: what was sent before a step was counted is in it then.
         let steps = self.shared.stop_steps.load(Ordering::Acquire);
+        // A full disk may never have room for the last outcomes; their targets are in doubt then.
+        let patience_ends = self.stop_began + TRANSFER_PATIENCE;
         let quiet = self.connections.len() == 0
+            && (self.put_off.is_empty() || self.now.instant > patience_ends)
             && !self.logs.iter().any(Log::has_uncommitted)
             && !self.routes.iter().flatten().any(super::mail::Route::is_behind)
             && self.shared.mailboxes[usize::from(self.index)].is_empty();

@@ -82,12 +82,14 @@ fn another_number_of_shards_opens_every_log() {
         names.filter(|name| name.starts_with(&prefix)).count()
     };
     assert!(logs(0) > 0 && logs(1) > 0 && logs(2) == 0);
-    site.configure(&setting(1));
+    // More associations than a log has buffers to fetch into: the rest wait for their turn.
+    site.configure(&Setting { associations: 100, ..setting(1) });
     let receiver = start_receiver(&site);
     let mut relay = site.start("auto");
     assert_eq!(relay.status().counters.recovered, 6 * count);
     relay.wait_until("an empty queue", |counters| counters.queued == 0);
-    assert_eq!(relay.terminate().0.code(), Some(0));
+    let (ended, status) = relay.terminate();
+    assert_eq!((ended.code(), status.counters.connections_failed), (Some(0), 0));
     let account = account(&site, senders, receiver.stop(), 6 * count);
     assert_eq!((account.duplicates, account.in_doubt_at_sender), (0, 0));
 }
