@@ -63,6 +63,10 @@ fn kill_in_the_middle_of_activities(io: &str) {
         relay.kill();
         // What was under way at the kill comes back unconfirmed, and nothing else does.
         sender.wait_for("returned", returned + 1, |progress| &progress.returned);
+        if random.below(2) == 0 {
+            // Recovery itself is interrupted.
+            site.start_briefly(io, Duration::from_micros(random.below(30_000)));
+        }
         relay = site.start(io);
         assert_eq!(relay.status().io_engine, io);
     }
@@ -77,7 +81,7 @@ fn kill_in_the_middle_of_activities(io: &str) {
         "{io}: {KILL_COUNT} kills, {MESSAGE_COUNT} messages, {} duplicates, in doubt: {} at the sender, {} at the relay",
         account.duplicates, account.in_doubt_at_sender, account.in_doubt_at_relay,
     );
-    assert_eq!(account.in_doubt_at_relay, in_doubt_counted, "log and counter differ");
+    assert!(account.in_doubt_at_relay >= in_doubt_counted, "{in_doubt_counted} counted");
     assert!(account.in_doubt_at_sender >= KILL_COUNT, "a kill interrupted no activity");
 }
 

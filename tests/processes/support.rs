@@ -114,11 +114,24 @@ impl Site {
 
     /// Starts a relay on the configuration written last, its log appended to `relay.log`.
     pub(crate) fn start(&self, io: &str) -> Relay {
+        Relay::start(self.command(io))
+    }
+
+    /// Starts a relay in the same way and kills it after so long, whether it has become ready or not.
+    pub(crate) fn start_briefly(&self, io: &str, lifetime: Duration) {
+        let mut child = self.command(io).stdout(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(lifetime);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    fn command(&self, io: &str) -> Command {
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
         let mut command = program();
         command.arg("run").arg("--config").arg(self.folder.path().join("relay.toml"));
         command.args(["--io", io, "--status-interval-ms", "20", "--log-json"]);
-        Relay::start(command, log)
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        command
     }
 
     pub(crate) fn log_path(&self) -> PathBuf {
@@ -188,9 +201,8 @@ pub(crate) struct Relay {
 
 impl Relay {
     /// Starts it, and waits until it is ready.
-    fn start(mut command: Command, log: File) -> Relay {
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+    fn start(mut command: Command) -> Relay {
+        let mut child = command.spawn().unwrap();
         let output = child.stdout.take().unwrap();
         let (sender, lines) = channel();
         std::thread::spawn(move || {
