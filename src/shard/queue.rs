@@ -112,6 +112,12 @@ impl PriorityQueue {
         }
     }
 
+    /// The messages whose mark is durable or on its way.
+    pub(crate) fn attempts(&self) -> impl Iterator<Item = &Queued> {
+        let queues = [&self.urgent, &self.normal, &self.non_urgent];
+        queues.into_iter().flatten().filter(|queued| queued.attempt != Attempt::Unmarked)
+    }
+
     /// Lets go of all committed buffers.
     pub(crate) fn release_buffers(&mut self) {
         for queued in

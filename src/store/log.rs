@@ -187,9 +187,25 @@ impl Log {
     pub fn is_ready(&self) -> bool {
         let kept = SPARE_SEGMENT_COUNT - 1 + usize::from(self.active.is_none());
         let prepared = self.prepared_count();
-        self.failure.is_none()
-            && prepared >= kept
-            && self.order.len() - prepared < self.config.segment_count_max
+        self.failure.is_none() && prepared >= kept && self.has_room_for_messages(prepared)
+    }
+
+    /// Whether segments that hold something are fewer than the bound. Outcomes may have gone beyond it,
+    /// so those that hold nothing any more and wait to be recycled are not counted.
+    fn has_room_for_messages(&self, prepared: usize) -> bool {
+        let in_use = self.order.len() - prepared;
+        let bound = self.config.segment_count_max;
+        in_use < bound
+            || in_use - self.order.iter().take_while(|it| self.is_recyclable(**it)).count() < bound
+    }
+
+    fn is_recyclable(&self, index: usize) -> bool {
+        self.active != Some(index) && self.segments[index].is_free(self.confirmed)
+    }
+
+    /// Whether segments are being made ready.
+    pub fn is_preparing(&self) -> bool {
+        self.header_under_way || self.creating
     }
 
     /// Seals the active segment and goes on to the next prepared one. Messages leave the last to
@@ -225,10 +241,7 @@ impl Log {
             return;
         }
         let oldest = self.order.front().copied();
-        let free = |index: &usize| {
-            self.active != Some(*index) && self.segments[*index].is_free(self.confirmed)
-        };
-        if let Some(index) = oldest.filter(free) {
+        if let Some(index) = oldest.filter(|index| self.is_recyclable(*index)) {
             self.order.pop_front();
             self.counters.segments_recycled += 1;
             self.write_header(index, oldest);
