@@ -76,6 +76,7 @@ impl<E: Engine> Shard<E> {
         let address = settings.addresses[state.next_address % settings.addresses.len()];
         state.calling_count += 1;
         state.opening_count += 1;
+        state.queue.set_memory_aside();
         let key = self.connections.insert(Role::Calling, address, self.now.instant);
         let Some(mut connection) = self.connections.take(key) else { return };
         connection.connector = Some(connector);

@@ -146,7 +146,7 @@ impl<E: Engine> Shard<E> {
             snapshot,
             counters,
             logs,
-            pending: Slab::new(),
+            pending: Slab::with_capacity(PENDING_COUNT_EXPECTED),
             put_off: Vec::new(),
             held: Vec::new(),
             flush_at: None,
@@ -337,6 +337,8 @@ impl<E: Engine> Shard<E> {
     }
 }
 
+/// Answers of the log for which memory is set aside at once.
+const PENDING_COUNT_EXPECTED: usize = 1024;
 /// How soon a full mailbox or log is tried again.
 const RETRY_SOON: std::time::Duration = std::time::Duration::from_millis(1);
 /// How long outcomes wait for a message to be committed with. Lost in a crash, they leave their targets in

@@ -51,6 +51,11 @@ pub struct Counters {
     pub live_messages: u64,
 }
 
+/// Groups and operations under way for which memory is set aside at once.
+const GROUP_COUNT_EXPECTED: usize = 64;
+/// Tickets not yet confirmed for which memory is set aside at once.
+const TICKET_COUNT_EXPECTED: usize = 1024;
+
 /// One log of a store, owned by one shard.
 pub struct Log {
     pub(super) number: u16,
@@ -136,14 +141,14 @@ impl Log {
             header_buffers: Pool::new(HEADER_BLOCK_SIZE as usize, 2),
             next_sequence: 1,
             confirmed: 0,
-            commits: VecDeque::new(),
-            closed_groups: VecDeque::new(),
+            commits: VecDeque::with_capacity(GROUP_COUNT_EXPECTED),
+            closed_groups: VecDeque::with_capacity(GROUP_COUNT_EXPECTED),
             commits_under_way: 0,
-            tickets: VecDeque::new(),
+            tickets: VecDeque::with_capacity(TICKET_COUNT_EXPECTED),
             open_ticket_count: 0,
-            under_way: Slab::new(),
-            operations: VecDeque::new(),
-            confirms: VecDeque::new(),
+            under_way: Slab::with_capacity(GROUP_COUNT_EXPECTED),
+            operations: VecDeque::with_capacity(GROUP_COUNT_EXPECTED),
+            confirms: VecDeque::with_capacity(TICKET_COUNT_EXPECTED),
             failure: None,
             counters: Counters::default(),
             next_transfer_key: 0,
