@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::Shard;
 use super::connection::{Connection, Sending, Stage};
 use super::mail::Mail;
@@ -17,6 +19,7 @@ use crate::base::limits::{
     ATTEMPT_AHEAD_COUNT, ENVELOPE_SIZE_MAX, EXTERNAL_OVERHEAD_SIZE_MAX, FETCH_SIZE,
 };
 use crate::io::Engine;
+use crate::mta::metadata;
 use crate::mta::prepare::{Relay, prepare};
 use crate::osi::rtse::{TransferRefusal, external};
 use crate::p1::scan::{Progress, scan, scan_prefix};
@@ -131,6 +134,7 @@ impl<E: Engine> Shard<E> {
             fetch_offset: 0,
             fetching: false,
             head: Vec::new(),
+            identifier: SmallVec::new(),
             begun: false,
         });
         match resident {
@@ -252,6 +256,7 @@ impl<E: Engine> Shard<E> {
             return self.fail_connection(connection, "a stored message cannot be sent");
         }
         sending.begun = true;
+        sending.identifier = SmallVec::from_slice(self.scan.mts_identifier.element.octets(apdu));
         let to_fetch = sending.queued.apdu_size as usize - apdu.len();
         let envelope_end = self.scan.envelope_end() as usize;
         let rest = sending.queued.apdu_size as usize - envelope_end;
@@ -326,7 +331,7 @@ impl<E: Engine> Shard<E> {
         if sending.begun && complete && connection.stage != Stage::Bound {
             self.counters.in_doubt_lost.add(1);
             tracing::warn!(
-                reference = ?sending.queued.reference,
+                mts_identifier = %metadata::identifier_text(&sending.identifier),
                 connector = self.snapshot.connector(connector).name,
                 "in doubt: the end was sent and no confirmation seen; sent anew, possibly twice"
             );

@@ -67,5 +67,9 @@ pub(crate) fn account(
         assert!(*count <= 1 + doubts, "{identifier} arrived {count} times after {doubts} doubts");
     }
     assert_eq!(receiver.malformed_count, 0);
-    Account { duplicates: receiver.duplicate_count, in_doubt_at_sender, in_doubt_at_relay }
+    Account {
+        duplicates: arrivals.values().sum::<u64>() - count,
+        in_doubt_at_sender,
+        in_doubt_at_relay,
+    }
 }

@@ -123,6 +123,29 @@ fn stopped_under_load_nothing_is_in_doubt_and_the_rest_flows() {
 }
 
 #[test]
+fn what_a_vanished_partner_gets_twice_was_in_doubt() {
+    let site = Site::new();
+    site.configure(&Setting { shards: 1, mta_lines: "segment_size_mib = 4", associations: 4 });
+    let mut receiver = start_receiver(&site);
+    let mut relay = site.start("auto");
+    let count = 3000;
+    let sender = start_sender(&site, &load(count));
+    for received in [300, 500, 700] {
+        receiver.wait_for("received", received, |progress| &progress.received);
+        receiver.vanish().finish_manifest().unwrap();
+        receiver = start_receiver(&site);
+    }
+    let sender = sender.join();
+    relay.wait_until("an empty queue", |counters| counters.queued == 0);
+    let (ended, status) = relay.terminate();
+    assert_eq!(ended.code(), Some(0));
+    let account = account(&site, vec![(1, 0, sender)], receiver.stop(), count);
+    assert_eq!(account.in_doubt_at_sender, 0);
+    assert_eq!(account.in_doubt_at_relay, status.counters.in_doubt_lost);
+    assert!(status.counters.in_doubt_lost > 0, "the partner vanished between two activities");
+}
+
+#[test]
 fn a_full_store_refuses_politely_and_loses_nothing() {
     let site = Site::new();
     let mta_lines = "segment_size_mib = 2\nsegment_count_max = 4";

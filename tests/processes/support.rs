@@ -286,6 +286,7 @@ pub(crate) struct Progress {
     pub(crate) returned: AtomicU64,
     pub(crate) received: AtomicU64,
     stop: AtomicBool,
+    vanish: AtomicBool,
 }
 
 impl Progress {
@@ -358,7 +359,8 @@ impl<S: Script + Send + 'static> Player<S> {
             loop {
                 let next = endpoint.engine().now().instant + Duration::from_millis(20);
                 let finished = endpoint.run(Some(next)).unwrap();
-                if finished || endpoint.engine().now().instant > deadline {
+                let vanishes = endpoint.script.progress.vanish.load(Ordering::SeqCst);
+                if finished || vanishes || endpoint.engine().now().instant > deadline {
                     return endpoint.script.script;
                 }
             }
@@ -374,6 +376,12 @@ impl<S: Script + Send + 'static> Player<S> {
     /// Ends it when nothing is under way.
     pub(crate) fn stop(self) -> S {
         self.progress.stop.store(true, Ordering::SeqCst);
+        self.join()
+    }
+
+    /// Ends it at once, whatever is under way: its connections break.
+    pub(crate) fn vanish(self) -> S {
+        self.progress.vanish.store(true, Ordering::SeqCst);
         self.join()
     }
 
@@ -442,9 +450,10 @@ pub(crate) fn start_sender(site: &Site, load: &Load) -> Player<Sender> {
     Player::start(config, None, script)
 }
 
-/// Starts `RECEIVER`, which lists what it gets in the file `received` of the folder.
+/// Starts `RECEIVER`, which adds what it gets to the list `received` of the folder.
 pub(crate) fn start_receiver(site: &Site) -> Player<Receiver> {
-    let manifest = File::create(site.folder.path().join("received")).unwrap();
+    let path = site.folder.path().join("received");
+    let manifest = File::options().create(true).append(true).open(path).unwrap();
     let script = Receiver::new(None).with_manifest(Box::new(BufWriter::new(manifest)));
     Player::start(config("RECEIVER", None), Some(site.receiver.address), script)
 }
