@@ -132,7 +132,7 @@ fn what_a_vanished_partner_gets_twice_was_in_doubt() {
     let sender = start_sender(&site, &load(count));
     for received in [300, 500, 700] {
         receiver.wait_for("received", received, |progress| &progress.received);
-        receiver.vanish().finish_manifest().unwrap();
+        receiver.vanish();
         receiver = start_receiver(&site);
     }
     let sender = sender.join();
@@ -142,7 +142,7 @@ fn what_a_vanished_partner_gets_twice_was_in_doubt() {
     let account = account(&site, vec![(1, 0, sender)], receiver.stop(), count);
     assert_eq!(account.in_doubt_at_sender, 0);
     assert_eq!(account.in_doubt_at_relay, status.counters.in_doubt_lost);
-    assert!(status.counters.in_doubt_lost > 0, "the partner vanished between two activities");
+    assert!(account.duplicates >= 3, "{} duplicates", account.duplicates);
 }
 
 #[test]

@@ -329,6 +329,10 @@ impl<S: Script> Script for Watched<S> {
     fn received(&mut self, apdu: &[u8], now: Now) {
         self.progress.received.fetch_add(1, Ordering::SeqCst);
         self.script.received(apdu, now);
+        if self.progress.vanish.load(Ordering::SeqCst) {
+            // The thread ends here, by its unwinding, and what it holds is closed.
+            std::panic::resume_unwind(Box::new(()));
+        }
     }
 
     fn note(&mut self, line: &str) {
@@ -359,8 +363,7 @@ impl<S: Script + Send + 'static> Player<S> {
             loop {
                 let next = endpoint.engine().now().instant + Duration::from_millis(20);
                 let finished = endpoint.run(Some(next)).unwrap();
-                let vanishes = endpoint.script.progress.vanish.load(Ordering::SeqCst);
-                if finished || vanishes || endpoint.engine().now().instant > deadline {
+                if finished || endpoint.engine().now().instant > deadline {
                     return endpoint.script.script;
                 }
             }
@@ -379,10 +382,10 @@ impl<S: Script + Send + 'static> Player<S> {
         self.join()
     }
 
-    /// Ends it at once, whatever is under way: its connections break.
-    pub(crate) fn vanish(self) -> S {
+    /// Ends it when it has taken its next message and before it confirms that: its connections break.
+    pub(crate) fn vanish(self) {
         self.progress.vanish.store(true, Ordering::SeqCst);
-        self.join()
+        assert!(self.thread.join().is_err(), "it ended before it could vanish");
     }
 
     /// Waits until a count has reached a number.
