@@ -9,7 +9,10 @@ use toml::Spanned;
 
 use super::Problem;
 use super::file::{Connector, File};
-use crate::base::limits::{LOG_COUNT_MAX, MTA_NAME_SIZE_MAX, SELECTOR_SIZE_MAX};
+use crate::base::limits::{
+    ESTABLISHMENT_DELAY_S_MAX, LOG_COUNT_MAX, MTA_NAME_SIZE_MAX, SELECTOR_SIZE_MAX,
+    UNBOUND_CONNECTION_COUNT_MAX,
+};
 use crate::io::probe::IoChoice;
 use crate::osi::presentation::PresentationSelector;
 use crate::osi::session::SessionSelector;
@@ -55,6 +58,14 @@ fn remedy_for(message: &str) -> String {
     }
 }
 
+/// How many connections of one shard may be unbound unless configured: callers that nobody knows leave
+/// half of the process's descriptors to partners and store.
+fn unbound_connection_count(shard_count: u16) -> usize {
+    let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let half = descriptors.map_or(usize::MAX, |count| count as usize / 2);
+    (half / usize::from(shard_count.max(1))).clamp(1, UNBOUND_CONNECTION_COUNT_MAX)
+}
+
 struct Checker<'a> {
     text: &'a str,
     problems: Vec<Problem>,
@@ -87,6 +98,14 @@ impl Checker<'_> {
         let io = self.io(mta.io.as_ref());
         let segment_size_mib = self.ranged(mta.segment_size_mib.as_ref(), 64, 2..=4096);
         let segment_count_max = self.ranged(mta.segment_count_max.as_ref(), 1024, 4..=1_000_000);
+        let longest = ESTABLISHMENT_DELAY_S_MAX as f64;
+        let establishment_timeout =
+            self.ranged(mta.establishment_timeout_s.as_ref(), longest, 0.1..=longest);
+        let unbound_connection_count_max = self.ranged(
+            mta.unbound_connection_count_max.as_ref(),
+            unbound_connection_count(shard_count),
+            1..=UNBOUND_CONNECTION_COUNT_MAX,
+        );
         let mut connectors = Vec::new();
         for connector in &file.connector {
             connectors.extend(self.connector(
@@ -106,6 +125,8 @@ impl Checker<'_> {
             io,
             segment_size: segment_size_mib << 20,
             segment_count_max: segment_count_max as usize,
+            establishment_timeout: Duration::from_secs_f64(establishment_timeout),
+            unbound_connection_count_max,
             called_stack: Arc::new(StackConfig::default()),
             connectors,
         })
@@ -345,6 +366,7 @@ address_space = [{ pattern = "C=GB" }]
     fn eight_lines_make_a_connector() {
         let settings = check(GOOD, Path::new("/etc/relay")).unwrap();
         assert_eq!(settings.store_directory, Path::new("/etc/relay/store"));
+        assert_eq!(settings.establishment_timeout, Duration::from_secs(60));
         let connector = &settings.connectors[0];
         assert_eq!((connector.association_count_max, connector.address_spaces[0].1), (10, 10));
         assert_eq!(connector.local.mta_name, "SITE-A");

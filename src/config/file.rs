@@ -45,6 +45,12 @@ pub(super) struct Mta {
     /// Most segments of one log.
     #[serde(default)]
     pub(super) segment_count_max: Option<Spanned<u32>>,
+    /// A connection that is not an established association after this is closed, seconds.
+    #[serde(default)]
+    pub(super) establishment_timeout_s: Option<Spanned<f64>>,
+    /// Most connections of one shard whose caller has not bound.
+    #[serde(default)]
+    pub(super) unbound_connection_count_max: Option<Spanned<usize>>,
 }
 
 /// `[[connector]]`

@@ -29,8 +29,9 @@ pub struct Sender {
     /// Time between the starts of two messages; `None`: as fast as confirmations come.
     interval: Option<Duration>,
     started: Option<Instant>,
-    /// Messages whose transfer ended without confirmation, to be sent again.
-    again: VecDeque<u64>,
+    /// Messages whose transfer ended without confirmation, to be sent again as they were, with the time
+    /// when each was first due.
+    again: VecDeque<(u64, Instant)>,
     due: HashMap<u64, Instant>,
     manifest: Option<Manifest>,
     /// The last message that the manifest lists.
@@ -100,8 +101,8 @@ impl Sender {
     /// The next message and when it is due, or when to ask again.
     fn next_due(&mut self, now: Instant) -> Result<(u64, Instant), Next> {
         let started = *self.started.get_or_insert(now);
-        if let Some(number) = self.again.pop_front() {
-            return Ok((number, now));
+        if let Some(next) = self.again.pop_front() {
+            return Ok(next);
         }
         if self.next_number > self.count {
             return Err(Next::Idle);
@@ -153,11 +154,12 @@ impl Script for Sender {
     }
 
     fn returned(&mut self, number: u64, in_doubt: bool) {
-        self.due.remove(&number);
         if in_doubt {
             self.in_doubt.push(number);
         }
-        self.again.push_back(number);
+        if let Some(due) = self.due.remove(&number) {
+            self.again.push_back((number, due));
+        }
     }
 
     fn received(&mut self, _apdu: &[u8], _now: Now) {}

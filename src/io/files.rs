@@ -53,13 +53,10 @@ pub(super) fn open(path: &Path) -> io::Result<OpenFile> {
 
 /// Makes a file of `size` octets, whole store blocks, each written once with zero.
 ///
-/// Fails with `AlreadyExists` when there is one, and leaves nothing behind on failure.
+/// Takes the place of one that is there, whole or not at all; leaves nothing behind on failure.
 pub(super) fn create(path: &Path, size: u64, system_calls: &AtomicU64) -> io::Result<OpenFile> {
     if !size.is_multiple_of(STORE_BLOCK_SIZE as u64) {
         return Err(Errno::INVAL.into());
-    }
-    if path.try_exists()? {
-        return Err(Errno::EXIST.into());
     }
     let unfinished = unfinished_path(path)?;
     let made = zeroed(&unfinished, size, system_calls).and_then(|file| {
@@ -203,15 +200,15 @@ mod tests {
     }
 
     #[test]
-    fn creating_refuses_what_exists_and_odd_sizes() {
+    fn creating_replaces_what_exists_and_refuses_odd_sizes() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         let calls = AtomicU64::new(0);
         let odd = create(&path, 4097, &calls).unwrap_err();
         assert_eq!(odd.kind(), io::ErrorKind::InvalidInput);
         create(&path, 0, &calls).unwrap();
-        let twice = create(&path, 4096, &calls).unwrap_err();
-        assert_eq!(twice.kind(), io::ErrorKind::AlreadyExists);
         assert!(map(&open(&path).unwrap()).unwrap().is_empty());
+        create(&path, 4096, &calls).unwrap();
+        assert_eq!(map(&open(&path).unwrap()).unwrap().len(), 4096);
     }
 }

@@ -149,7 +149,8 @@ pub enum Operation {
         into: Fill,
     },
     /// Make a file of `size` octets, written once with zeros so that later writes do not allocate, and
-    /// durable with its directory entry: [`Outcome::Created`]. Never blocks the caller.
+    /// durable with its directory entry: [`Outcome::Created`]. It takes the place of a file of that name.
+    /// Never blocks the caller.
     CreateFile {
         /// Its path.
         path: PathBuf,

@@ -104,14 +104,6 @@ pub enum Error {
         /// The reason that goes to the peer, in the layer's own code.
         reason: u8,
     },
-    /// The peer did not answer in time.
-    #[error("no answer within {seconds} s in state {state}")]
-    Timeout {
-        /// The session state that lasted too long.
-        state: &'static str,
-        /// The time allowed.
-        seconds: u64,
-    },
 }
 
 /// What is sent to the peer about an error before the connection is closed.
@@ -145,7 +137,6 @@ impl Error {
             | Error::Ber { .. } => Fault::PeerViolated,
             Error::PduTooLong { .. } => Fault::LocalLimit,
             Error::Unsupported { .. } => Fault::PeerUnsupported,
-            Error::Timeout { .. } => Fault::AbortedBy,
         }
     }
 
@@ -159,7 +150,6 @@ impl Error {
             | Error::Ber { layer, .. }
             | Error::PduTooLong { layer, .. }
             | Error::Unsupported { layer, .. } => *layer,
-            Error::Timeout { .. } => Layer::Session,
         }
     }
 
@@ -173,7 +163,6 @@ impl Error {
             }
             (Layer::Transport, _) => Remedy::TpduError(3),
             (Layer::Session, Error::PduTooLong { .. }) => Remedy::SessionAbort(0x11),
-            (Layer::Session, Error::Timeout { .. }) => Remedy::SessionAbort(0x09),
             (Layer::Session, _) => Remedy::SessionAbort(0x05),
             (Layer::Presentation, Error::PduUnexpected { .. }) => Remedy::PresentationAbort(2),
             (Layer::Presentation, Error::PduUnknown { .. }) => Remedy::PresentationAbort(1),

@@ -1,19 +1,27 @@
-//! The MTA-bind, both ways: who calls, and what is answered (X.411 12.1.1 (unverified)).
+//! The MTA-bind, both ways: who calls, and what is answered (X.411 12.1.1 (unverified)); and how a caller
+//! that is known comes to the shard that owns its connector.
 //!
 //! A wrong name and a wrong password are refused alike, so that a caller learns nothing from the answer;
 //! the log says what was wrong.
 
 use std::fmt;
 
+use super::Shard;
+use super::connection::{Connection, Role, Stage};
+use super::mail::{Adopted, Mail};
 use super::settings::{Credentials, Snapshot, equal_in_constant_time};
+use super::token::Subject;
+use crate::association::Association;
+use crate::io::{Engine, Operation};
+use crate::osi::rtse::AbortReason;
 use crate::osi::stack::Stack;
 use crate::p1;
 use crate::p1::bind::{self, Bind, BindError, Mode};
-use crate::routing::ConnectorIndex;
+use crate::routing::{ConnectorIndex, LinkState};
 
 /// Why a bind is refused.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum BindRefused {
+enum BindRefused {
     /// The caller gave no name and password.
     NoCredentials,
     /// No connector expects this name with this password.
@@ -67,16 +75,13 @@ pub(super) fn bind_argument(local: &Credentials) -> Vec<u8> {
 }
 
 /// Finds the connector whose partner calls.
-pub(super) fn read_bind(
-    snapshot: &Snapshot,
-    argument: &[u8],
-) -> Result<ConnectorIndex, BindRefused> {
+fn read_bind(snapshot: &Snapshot, argument: &[u8]) -> Result<ConnectorIndex, BindRefused> {
     let (mta_name, password) = simple(bind::decode_bind_argument(Mode::Normal, argument))?;
     snapshot.connector_authenticated(mta_name, password).ok_or_else(|| BindRefused::wrong(mta_name))
 }
 
 /// Whether the called MTA is the one it should be.
-pub(super) fn check_bind_result(remote: &Credentials, result: &[u8]) -> Result<(), BindRefused> {
+fn check_bind_result(remote: &Credentials, result: &[u8]) -> Result<(), BindRefused> {
     let (mta_name, password) = simple(bind::decode_bind_result(Mode::Normal, result))?;
     let same_password = equal_in_constant_time(password, remote.password.as_bytes());
     if mta_name != remote.mta_name.as_bytes() || !same_password {
@@ -86,14 +91,14 @@ pub(super) fn check_bind_result(remote: &Credentials, result: &[u8]) -> Result<(
 }
 
 /// Accepts, showing who we are.
-pub(super) fn answer_accepted(stack: &mut Stack, local: &Credentials) {
+fn answer_accepted(stack: &mut Stack, local: &Credentials) {
     let mut octets = Vec::new();
     bind::encode_bind_result(Mode::Normal, &shown(local), &mut octets);
     stack.bind_accept(&octets);
 }
 
 /// Refuses with the bind error that fits, and nothing more.
-pub(super) fn answer_refused(stack: &mut Stack, refused: &BindRefused) {
+fn answer_refused(stack: &mut Stack, refused: &BindRefused) {
     let error = match refused {
         BindRefused::NoCredentials
         | BindRefused::WrongCredentials { .. }
@@ -102,4 +107,109 @@ pub(super) fn answer_refused(stack: &mut Stack, refused: &BindRefused) {
     let mut octets = Vec::new();
     bind::encode_bind_error(error, &mut octets);
     stack.bind_reject(&octets);
+}
+
+impl<E: Engine> Shard<E> {
+    pub(super) fn bind_indicated(&mut self, connection: &mut Connection, argument: &[u8]) {
+        let snapshot = std::sync::Arc::clone(&self.snapshot);
+        let Some(association) = &mut connection.association else { return };
+        let connector = match read_bind(&snapshot, argument) {
+            Ok(connector) => connector,
+            Err(refused) => {
+                tracing::warn!(peer = %connection.peer, reason = %refused, "bind refused");
+                self.counters.binds_refused.add(1);
+                answer_refused(&mut association.stack, &refused);
+                return self.begin_drain(connection);
+            }
+        };
+        connection.connector = Some(connector);
+        if snapshot.owner(connector) == self.index {
+            return self.accept_bind(connection);
+        }
+        connection.stage = Stage::Moving;
+        let socket = association.socket();
+        self.engine
+            .submit(Subject::Connection(connection.key).token(), Operation::Detach { socket });
+    }
+
+    fn accept_bind(&mut self, connection: &mut Connection) {
+        let (Some(connector), Some(association)) =
+            (connection.connector, &mut connection.association)
+        else {
+            return;
+        };
+        answer_accepted(&mut association.stack, &self.snapshot.connector(connector).local);
+        self.bound(connection, connector);
+    }
+
+    pub(super) fn bind_confirmed(&mut self, connection: &mut Connection, result: &[u8]) {
+        let Some(connector) = connection.connector else { return };
+        if let Err(refused) = check_bind_result(&self.snapshot.connector(connector).remote, result)
+        {
+            tracing::warn!(peer = %connection.peer, reason = %refused, "the partner's bind result is refused");
+            self.counters.binds_refused.add(1);
+            if let Some(association) = &mut connection.association {
+                association.stack.abort_request(AbortReason::UserError);
+            }
+            return self.begin_drain(connection);
+        }
+        let state = &mut self.connectors[usize::from(connector.0)];
+        state.opening_count = state.opening_count.saturating_sub(1);
+        self.bound(connection, connector);
+        self.became_idle(connection);
+    }
+
+    fn bound(&mut self, connection: &mut Connection, connector: ConnectorIndex) {
+        if connection.role == Role::Called {
+            self.unbound_count = self.unbound_count.saturating_sub(1);
+        }
+        connection.stage = Stage::Bound;
+        self.counters.associations.add(1);
+        let state = &mut self.connectors[usize::from(connector.0)];
+        state.bound_count += 1;
+        state.failure_count = 0;
+        self.snapshot.links.publish(connector, LinkState::Open);
+        let settings = self.snapshot.connector(connector);
+        tracing::info!(connector = settings.name, peer = %connection.peer, role = ?connection.role, "association is up");
+        let idle = settings.disconnect_time.max(settings.transfer_timeout);
+        self.set_deadline(connection, self.now.instant + idle);
+    }
+
+    /// The socket has left this engine: the rest is the owner's.
+    pub(super) fn detached(&mut self, connection: Connection, detached: E::Detached) {
+        let Connection { key, peer, connector, association, early, .. } = connection;
+        self.unbound_count = self.unbound_count.saturating_sub(1);
+        if let (Some(association), Some(connector)) = (association, connector) {
+            let owner = self.snapshot.owner(connector);
+            let stack = association.stack;
+            self.tell(
+                owner,
+                Mail::Adopt(Box::new(Adopted { detached, stack, connector, peer, early })),
+            );
+        }
+        self.connections.remove(key);
+    }
+
+    /// Takes over a connection whose caller another shard has identified.
+    pub(super) fn adopt(&mut self, adopted: Adopted<E::Detached>) {
+        let Adopted { detached, stack, connector, peer, early } = adopted;
+        let socket = match self.engine.adopt(detached) {
+            Ok(socket) => socket,
+            Err(error) => {
+                return tracing::warn!(%peer, %error, "a connection could not be taken over");
+            }
+        };
+        let key = self.connections.insert(Role::Called, peer, self.now.instant);
+        let Some(mut connection) = self.connections.take(key) else { return };
+        self.unbound_count += 1;
+        connection.connector = Some(connector);
+        connection.association = Some(Association::new(socket, stack));
+        self.accept_bind(&mut connection);
+        self.engine.submit(Subject::Connection(key).token(), Operation::Receive { socket });
+        if !early.is_empty() {
+            self.feed(&mut connection, &early);
+        }
+        self.mark_dirty(&mut connection);
+        self.connections.put_back(connection);
+    }
 }

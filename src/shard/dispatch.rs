@@ -39,6 +39,8 @@ pub(crate) struct ConnectorState {
     pub(super) failure_count: u32,
     /// No association is opened before this.
     pub(super) retry_at: Instant,
+    /// Nothing is sent before this: the partner has refused a transfer.
+    pub(super) resume_at: Instant,
     /// Which of the partner's addresses is tried next.
     pub(super) next_address: usize,
     /// Messages taken from the queue since marks were last asked for ahead.
@@ -63,6 +65,9 @@ impl<E: Engine> Shard<E> {
 
     fn dispatch(&mut self, connector: ConnectorIndex) {
         let index = usize::from(connector.0);
+        if self.connectors[index].resume_at > self.now.instant {
+            return;
+        }
         while let Some(&key) = self.connectors[index].idle.last() {
             self.mark_ahead(connector);
             let Some(queued) = self.connectors[index].queue.pop_marked() else { break };
@@ -302,6 +307,8 @@ impl<E: Engine> Shard<E> {
         tracing::warn!(peer = %connection.peer, ?reason, "the partner refused a transfer; it is tried again");
         if let Some(connector) = connection.connector {
             self.note_failure(connector);
+            let state = &mut self.connectors[usize::from(connector.0)];
+            state.resume_at = state.retry_at;
         }
         self.return_to_queue(connection);
         self.became_idle(connection);

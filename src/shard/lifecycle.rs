@@ -1,28 +1,24 @@
-//! Connections from the first octet to the last: opened or accepted, bound, moved to the shard that owns
-//! their connector, released, closed.
+//! Connections from the first octet to the last: opened or accepted, fed to their stack, released, closed.
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Shard;
-use super::bind::{answer_accepted, answer_refused, bind_argument, check_bind_result, read_bind};
+use super::bind::bind_argument;
 use super::connection::{Connection, Role, Stage};
-use super::mail::{Adopted, Mail};
 use super::token::{ConnectionKey, Subject};
 use crate::association::Association;
 use crate::base::buffer::Lease;
 use crate::base::clock::Instant;
 use crate::base::limits::{
-    CLOSE_TIMEOUT_S, CONNECTION_COUNT_MAX, CONTROL_PDU_SIZE_MAX, ESTABLISHMENT_DELAY_S_MAX,
-    RELEASE_DELAY_S_MAX, UNBOUND_CONNECTION_COUNT_MAX,
+    CLOSE_TIMEOUT_S, CONNECTION_COUNT_MAX, CONTROL_PDU_SIZE_MAX, RELEASE_DELAY_S_MAX,
 };
 use crate::io::{Engine, Operation, Outcome, Socket};
 use crate::osi::rtse::AbortReason;
 use crate::osi::stack::{Indication, Stack};
 use crate::routing::{ConnectorIndex, LinkState};
 
-const ESTABLISHMENT_TIMEOUT: Duration = Duration::from_secs(ESTABLISHMENT_DELAY_S_MAX);
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(RELEASE_DELAY_S_MAX);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(CLOSE_TIMEOUT_S);
 
@@ -47,7 +43,7 @@ impl<E: Engine> Shard<E> {
     pub(super) fn accepted(&mut self, socket: Socket, peer: SocketAddr) {
         if self.stopping
             || self.connections.len() >= CONNECTION_COUNT_MAX
-            || self.unbound_count >= UNBOUND_CONNECTION_COUNT_MAX
+            || self.unbound_count >= self.snapshot.settings.unbound_connection_count_max
         {
             tracing::warn!(%peer, "connection refused: too many that have not bound");
             return self.engine.submit(Subject::Nobody.token(), Operation::Close { socket });
@@ -58,7 +54,8 @@ impl<E: Engine> Shard<E> {
         let stack = Stack::responder(self.snapshot.settings.called_stack.clone());
         connection.association = Some(Association::new(socket, stack));
         connection.stage = Stage::Binding;
-        self.set_deadline(&mut connection, self.now.instant + ESTABLISHMENT_TIMEOUT);
+        let timeout = self.snapshot.settings.establishment_timeout;
+        self.set_deadline(&mut connection, self.now.instant + timeout);
         self.engine.submit(Subject::Connection(key).token(), Operation::Receive { socket });
         self.connections.put_back(connection);
     }
@@ -84,7 +81,8 @@ impl<E: Engine> Shard<E> {
         let key = self.connections.insert(Role::Calling, address, self.now.instant);
         let Some(mut connection) = self.connections.take(key) else { return };
         connection.connector = Some(connector);
-        self.set_deadline(&mut connection, self.now.instant + ESTABLISHMENT_TIMEOUT);
+        let timeout = self.snapshot.settings.establishment_timeout;
+        self.set_deadline(&mut connection, self.now.instant + timeout);
         self.connections.put_back(connection);
         self.engine.submit(Subject::Connection(key).token(), Operation::Connect { address });
         self.active.push(connector.0);
@@ -168,7 +166,7 @@ impl<E: Engine> Shard<E> {
     }
 
     /// Runs octets through the stack and acts on what they say.
-    fn feed(&mut self, connection: &mut Connection, octets: &[u8]) {
+    pub(super) fn feed(&mut self, connection: &mut Connection, octets: &[u8]) {
         let mut input = octets;
         while !matches!(connection.stage, Stage::Draining | Stage::Closed | Stage::Moving) {
             let Some(association) = &mut connection.association else { return };
@@ -203,10 +201,7 @@ impl<E: Engine> Shard<E> {
     fn indicated(&mut self, connection: &mut Connection, indication: Indication<'_>) {
         match indication {
             Indication::TransferData(octets) => {
-                let mut intake = std::mem::take(&mut connection.intake);
-                let taken = self.take_transfer_data(&mut intake, octets);
-                connection.intake = intake;
-                if let Err(error) = taken {
+                if let Err(error) = self.take_transfer_data(connection, octets) {
                     self.refuse_transfer(connection, &error);
                 }
             }
@@ -249,109 +244,6 @@ impl<E: Engine> Shard<E> {
                 self.begin_drain(connection);
             }
         }
-    }
-
-    fn bind_indicated(&mut self, connection: &mut Connection, argument: &[u8]) {
-        let snapshot = std::sync::Arc::clone(&self.snapshot);
-        let Some(association) = &mut connection.association else { return };
-        let connector = match read_bind(&snapshot, argument) {
-            Ok(connector) => connector,
-            Err(refused) => {
-                tracing::warn!(peer = %connection.peer, reason = %refused, "bind refused");
-                self.counters.binds_refused.add(1);
-                answer_refused(&mut association.stack, &refused);
-                return self.begin_drain(connection);
-            }
-        };
-        connection.connector = Some(connector);
-        if snapshot.owner(connector) == self.index {
-            return self.accept_bind(connection);
-        }
-        connection.stage = Stage::Moving;
-        let socket = association.socket();
-        self.engine
-            .submit(Subject::Connection(connection.key).token(), Operation::Detach { socket });
-    }
-
-    fn accept_bind(&mut self, connection: &mut Connection) {
-        let (Some(connector), Some(association)) =
-            (connection.connector, &mut connection.association)
-        else {
-            return;
-        };
-        answer_accepted(&mut association.stack, &self.snapshot.connector(connector).local);
-        self.bound(connection, connector);
-    }
-
-    fn bind_confirmed(&mut self, connection: &mut Connection, result: &[u8]) {
-        let Some(connector) = connection.connector else { return };
-        if let Err(refused) = check_bind_result(&self.snapshot.connector(connector).remote, result)
-        {
-            tracing::warn!(peer = %connection.peer, reason = %refused, "the partner's bind result is refused");
-            self.counters.binds_refused.add(1);
-            if let Some(association) = &mut connection.association {
-                association.stack.abort_request(AbortReason::UserError);
-            }
-            return self.begin_drain(connection);
-        }
-        let state = &mut self.connectors[usize::from(connector.0)];
-        state.opening_count = state.opening_count.saturating_sub(1);
-        self.bound(connection, connector);
-        self.became_idle(connection);
-    }
-
-    fn bound(&mut self, connection: &mut Connection, connector: ConnectorIndex) {
-        if connection.role == Role::Called {
-            self.unbound_count = self.unbound_count.saturating_sub(1);
-        }
-        connection.stage = Stage::Bound;
-        self.counters.associations.add(1);
-        let state = &mut self.connectors[usize::from(connector.0)];
-        state.bound_count += 1;
-        state.failure_count = 0;
-        self.snapshot.links.publish(connector, LinkState::Open);
-        let settings = self.snapshot.connector(connector);
-        tracing::info!(connector = settings.name, peer = %connection.peer, role = ?connection.role, "association is up");
-        let idle = settings.disconnect_time.max(settings.transfer_timeout);
-        self.set_deadline(connection, self.now.instant + idle);
-    }
-
-    /// The socket has left this engine: the rest is the owner's.
-    fn detached(&mut self, connection: Connection, detached: E::Detached) {
-        let Connection { key, peer, connector, association, early, .. } = connection;
-        self.unbound_count = self.unbound_count.saturating_sub(1);
-        if let (Some(association), Some(connector)) = (association, connector) {
-            let owner = self.snapshot.owner(connector);
-            let stack = association.stack;
-            self.tell(
-                owner,
-                Mail::Adopt(Box::new(Adopted { detached, stack, connector, peer, early })),
-            );
-        }
-        self.connections.remove(key);
-    }
-
-    /// Takes over a connection whose caller another shard has identified.
-    pub(super) fn adopt(&mut self, adopted: Adopted<E::Detached>) {
-        let Adopted { detached, stack, connector, peer, early } = adopted;
-        let socket = match self.engine.adopt(detached) {
-            Ok(socket) => socket,
-            Err(error) => {
-                return tracing::warn!(%peer, %error, "a connection could not be taken over");
-            }
-        };
-        let key = self.connections.insert(Role::Called, peer, self.now.instant);
-        let Some(mut connection) = self.connections.take(key) else { return };
-        self.unbound_count += 1;
-        connection.connector = Some(connector);
-        connection.association = Some(Association::new(socket, stack));
-        self.accept_bind(&mut connection);
-        self.engine.submit(Subject::Connection(key).token(), Operation::Receive { socket });
-        if !early.is_empty() {
-            self.feed(&mut connection, &early);
-        }
-        self.mark_dirty(&mut connection);
-        self.connections.put_back(connection);
     }
 
     /// Ends a connection that cannot go on; what its stack has to say first still goes out.
@@ -472,12 +364,15 @@ impl<E: Engine> Shard<E> {
             | Stage::Moving
             | Stage::Bound
             | Stage::Releasing => {
+                if let Some(association) = &mut connection.association {
+                    association.stack.abort_request(AbortReason::TemporaryProblem);
+                }
                 self.fail_connection(connection, "no progress in the time allowed");
             }
         }
     }
 
-    fn begin_release(&mut self, connection: &mut Connection) {
+    pub(super) fn begin_release(&mut self, connection: &mut Connection) {
         if let Some(connector) = connection.connector {
             self.connectors[usize::from(connector.0)].idle.retain(|key| *key != connection.key);
         }
@@ -487,69 +382,5 @@ impl<E: Engine> Shard<E> {
         connection.stage = Stage::Releasing;
         self.set_deadline(connection, self.now.instant + RELEASE_TIMEOUT);
         self.mark_dirty(connection);
-    }
-
-    /// While stopping: an association without activity is released, or closed when only the partner may
-    /// release it.
-    pub(super) fn release_when_idle(&mut self, connection: &mut Connection) {
-        let idle = connection.sending.is_none()
-            && connection
-                .association
-                .as_ref()
-                .is_some_and(|association| association.stack.is_idle());
-        match connection.stage {
-            Stage::Bound if idle && connection.role == Role::Calling => {
-                self.begin_release(connection)
-            }
-            Stage::Bound if idle => {
-                if let Some(association) = &mut connection.association {
-                    association.stack.abort_request(AbortReason::TemporaryProblem);
-                }
-                self.begin_drain(connection);
-            }
-            Stage::Connecting | Stage::Binding => self.begin_drain(connection),
-            _ => {}
-        }
-    }
-
-    /// Stops gracefully: no new connections, activities end, associations are released.
-    pub(super) fn begin_stop(&mut self) {
-        tracing::info!(shard = self.index, "stopping");
-        self.stopping = true;
-        for listener in std::mem::take(&mut self.listeners) {
-            self.engine.submit(Subject::Nobody.token(), Operation::CloseListener { listener });
-        }
-        for key in self.connections.keys() {
-            if let Some(mut connection) = self.connections.take(key) {
-                self.release_when_idle(&mut connection);
-                self.connections.put_back(connection);
-            }
-        }
-    }
-
-    /// While another shard is behind, nothing more is taken in.
-    pub(super) fn pause_or_resume_intake(&mut self) {
-        let behind = self.routes.iter().flatten().any(super::mail::Route::is_behind);
-        if behind == self.intake_paused {
-            return;
-        }
-        self.intake_paused = behind;
-        for key in self.connections.keys() {
-            let Some(connection) = self.connections.get(key).filter(|it| it.role == Role::Called)
-            else {
-                continue;
-            };
-            let Some(socket) = connection.association.as_ref().map(Association::socket) else {
-                continue;
-            };
-            if connection.stage != Stage::Bound {
-                continue;
-            }
-            let operation = match behind {
-                true => Operation::PauseReceive { socket },
-                false => Operation::Receive { socket },
-            };
-            self.engine.submit(Subject::Connection(key).token(), operation);
-        }
     }
 }

@@ -6,7 +6,8 @@
 //!
 //! - [`intake`]: transfer data in, to a committed record.
 //! - [`dispatch`]: from a connector's queue to a confirmed transfer out.
-//! - [`lifecycle`]: connections opened, bound, moved to their owner, released.
+//! - [`lifecycle`]: connections opened, fed, released, closed; [`bind`]: who calls, and the move to the
+//!   owner; [`stop`]: the graceful end.
 //! - [`commit`]: the log's answers, and the mail that speaks of them.
 //! - [`node`]: the shards of one relay as threads; [`solo`]: one shard, turned by a test.
 
@@ -22,6 +23,7 @@ pub mod node;
 mod queue;
 pub mod settings;
 pub mod solo;
+mod stop;
 mod token;
 
 use std::io;
@@ -74,6 +76,8 @@ pub(crate) struct Shard<E: Engine> {
     pending: Slab<Pending>,
     /// Messages without a route, kept for the operator.
     held: Vec<Queued>,
+    /// When outcomes that nobody waits for are committed by themselves.
+    flush_at: Option<Instant>,
     /// How many queued messages hold on to their committed buffer.
     resident_count: usize,
 
@@ -138,6 +142,7 @@ impl<E: Engine> Shard<E> {
             logs,
             pending: Slab::new(),
             held: Vec::new(),
+            flush_at: None,
             resident_count: 0,
             listeners: Vec::new(),
             accepting: false,
@@ -184,6 +189,7 @@ impl<E: Engine> Shard<E> {
         let mut completions = std::mem::take(&mut self.completions);
         self.engine.poll(deadline, &mut completions)?;
         self.now = self.engine.now();
+        self.follow_configuration();
         if !self.stopping && self.shared.stop.load(Ordering::Acquire) {
             self.begin_stop();
         }
@@ -212,13 +218,23 @@ impl<E: Engine> Shard<E> {
         Ok(if stopped { Turn::Stopped } else { Turn::Running })
     }
 
+    /// Goes over to the configuration in force: one pointer is compared, and seldom exchanged.
+    fn follow_configuration(&mut self) {
+        let published = self.shared.snapshot.load();
+        if !Arc::ptr_eq(&published, &self.snapshot) {
+            self.snapshot = Arc::clone(&published);
+            tracing::info!(shard = self.index, revision = self.snapshot.revision, "configuration");
+        }
+    }
+
     fn next_deadline(&self) -> Option<Instant> {
+        // After a restart there may be work, and a log that is ready, without any completion to come.
+        if !self.active.is_empty() || (!self.accepting && self.logs[0].is_ready()) {
+            return Some(self.now.instant);
+        }
         let behind = self.routes.iter().flatten().any(Route::is_behind);
         let soon = (behind || !self.blocked.is_empty()).then(|| self.now.instant + RETRY_SOON);
-        match (self.timers.next_deadline(), soon) {
-            (Some(timer), Some(soon)) => Some(timer.min(soon)),
-            (timer, soon) => timer.or(soon),
-        }
+        [self.timers.next_deadline(), self.flush_at, soon].into_iter().flatten().min()
     }
 
     fn completed(&mut self, completion: Completion<E::Detached>) {
@@ -262,11 +278,21 @@ impl<E: Engine> Shard<E> {
     }
 
     fn submit_log_operations(&mut self) {
+        let mut left = false;
+        let flush = self.stopping || self.flush_at.is_some_and(|at| at <= self.now.instant);
         for (slot, log) in self.logs.iter_mut().enumerate() {
+            if !flush && !log.is_waited_for() {
+                left |= log.has_uncommitted();
+                continue;
+            }
             while let Some((token, operation)) = log.poll_operation() {
                 self.engine.submit(Subject::Log { slot: slot as u8, token }.token(), operation);
             }
         }
+        self.flush_at = match self.flush_at {
+            Some(at) if left && !flush => Some(at),
+            _ => left.then(|| self.now.instant + OUTCOME_DELAY),
+        };
     }
 
     fn flush_dirty(&mut self) {
@@ -305,5 +331,8 @@ impl<E: Engine> Shard<E> {
 
 /// How soon a full mailbox or log is tried again.
 const RETRY_SOON: std::time::Duration = std::time::Duration::from_millis(1);
+/// How long outcomes wait for a message to be committed with. Lost in a crash, they leave their targets in
+/// doubt, as they were.
+const OUTCOME_DELAY: std::time::Duration = std::time::Duration::from_millis(5);
 /// How soon accepting is tried again after an error, as when descriptors have run out.
 const ACCEPT_RETRY: std::time::Duration = std::time::Duration::from_millis(100);

@@ -54,6 +54,9 @@ pub enum NodeError {
         /// What the operating system said.
         error: io::Error,
     },
+    /// Settings that a running relay cannot take over.
+    #[error("listeners, store, shards or the set of connectors have changed; restart the relay")]
+    NeedsRestart,
     /// A shard's thread ended by a panic.
     #[error("shard {0} has failed")]
     Panicked(u16),
@@ -67,6 +70,7 @@ pub struct Node {
     wakers: Vec<Waker>,
     counters: Vec<Arc<Counters>>,
     stop: Arc<dyn Fn() + Send + Sync>,
+    publish: Box<dyn Fn(Settings) -> Result<u64, NodeError> + Send + Sync>,
     /// `"uring"` or `"epoll"`.
     pub engine: &'static str,
     /// Why that engine runs.
@@ -125,7 +129,7 @@ impl Node {
         let shard_count = settings.shard_count;
         let pin = settings.pin;
         let shared = Arc::new(Shared::<E::Detached> {
-            snapshot: ArcSwap::from_pointee(Snapshot::new(1, settings)),
+            snapshot: ArcSwap::from_pointee(Snapshot::new(settings)),
             stop: AtomicBool::new(false),
             mailboxes: (0..shard_count).map(|_| Mailbox::new()).collect(),
         });
@@ -172,6 +176,14 @@ impl Node {
                 Err(_) => return Err(NodeError::Panicked(0)),
             }
         }
+        let publishing = Arc::clone(&shared);
+        let publish = Box::new(move |settings: Settings| {
+            let next =
+                publishing.snapshot.load().succeeded_by(settings).ok_or(NodeError::NeedsRestart)?;
+            let revision = next.revision;
+            publishing.snapshot.store(Arc::new(next));
+            Ok(revision)
+        });
         let stop = Arc::new(move || shared.stop.store(true, Ordering::Release));
         Ok(Node {
             _lock: lock,
@@ -179,6 +191,7 @@ impl Node {
             wakers,
             counters,
             stop,
+            publish,
             engine,
             engine_reason: String::new(),
             addresses,
@@ -191,6 +204,17 @@ impl Node {
             .iter()
             .map(|counters| counters.values())
             .fold(CounterValues::default(), std::ops::Add::add)
+    }
+
+    /// Puts settings in force for what comes in from now on: the new table is compiled first, then swapped
+    /// in by one pointer. Gives the new revision.
+    ///
+    /// # Errors
+    /// `NeedsRestart` when more has changed than a running relay can follow; nothing is changed then.
+    pub fn publish(&self, settings: Settings) -> Result<u64, NodeError> {
+        let revision = (self.publish)(settings)?;
+        self.wakers.iter().for_each(Waker::wake);
+        Ok(revision)
     }
 
     /// What asks the relay to stop, from any thread.

@@ -31,6 +31,10 @@ pub struct Settings {
     pub segment_size: u64,
     /// Most segments of one log; intake is refused, as transient, when they are full.
     pub segment_count_max: usize,
+    /// A connection that is not an established association after this time is closed.
+    pub establishment_timeout: Duration,
+    /// Most connections of one shard whose caller has not bound.
+    pub unbound_connection_count_max: usize,
     /// Our side of the stack towards callers not known yet.
     pub called_stack: Arc<StackConfig>,
     /// The partners.
@@ -91,26 +95,33 @@ pub struct Snapshot {
     /// Its address spaces, compiled.
     pub table: Table,
     /// The connectors' link states.
-    pub links: LinkStates,
+    pub links: Arc<LinkStates>,
 }
 
 impl Snapshot {
-    /// Compiles settings.
-    pub fn new(revision: u64, settings: Settings) -> Snapshot {
-        let entries: Vec<Entry> = settings
-            .connectors
-            .iter()
-            .enumerate()
-            .flat_map(|(index, connector)| {
-                connector.address_spaces.iter().map(move |(pattern, cost)| Entry {
-                    pattern: pattern.clone(),
-                    cost: *cost,
-                    connector: ConnectorIndex(index as u16),
-                })
-            })
-            .collect();
-        let links = LinkStates::new(settings.connectors.len());
-        Snapshot { revision, table: Table::compile(&entries), links, settings }
+    /// Compiles the first settings.
+    pub fn new(settings: Settings) -> Snapshot {
+        let links = Arc::new(LinkStates::new(settings.connectors.len()));
+        Snapshot { revision: 1, table: compile(&settings), links, settings }
+    }
+
+    /// Compiles settings that take this revision's place, keeping the link states. `None` when what only a
+    /// start can change differs: listeners, store, shards, or which connectors there are.
+    pub fn succeeded_by(&self, settings: Settings) -> Option<Snapshot> {
+        let names = |settings: &Settings| -> Vec<String> {
+            settings.connectors.iter().map(|connector| connector.name.clone()).collect()
+        };
+        let now = &self.settings;
+        let same = now.listen == settings.listen
+            && now.store_directory == settings.store_directory
+            && now.shard_count == settings.shard_count
+            && names(now) == names(&settings);
+        same.then(|| Snapshot {
+            revision: self.revision + 1,
+            table: compile(&settings),
+            links: Arc::clone(&self.links),
+            settings,
+        })
     }
 
     /// A connector's settings.
@@ -152,6 +163,19 @@ impl Snapshot {
     pub fn is_internal(&self, connector: ConnectorIndex) -> bool {
         self.connector(connector).domain.as_ref() == Some(&self.settings.domain)
     }
+}
+
+/// All connectors' address spaces as one table.
+fn compile(settings: &Settings) -> Table {
+    let spaces = settings.connectors.iter().enumerate().flat_map(|(index, connector)| {
+        let connector_index = ConnectorIndex(index as u16);
+        connector.address_spaces.iter().map(move |(pattern, cost)| Entry {
+            pattern: pattern.clone(),
+            cost: *cost,
+            connector: connector_index,
+        })
+    });
+    Table::compile(&spaces.collect::<Vec<Entry>>())
 }
 
 /// Compares secrets without an early end.

@@ -38,7 +38,7 @@ impl<E: Engine> Solo<E> {
         let superblock = open_superblock(&mut engine, &settings.store_directory, identity, 1)?;
         let listen = settings.listen.clone();
         let shared = Arc::new(Shared {
-            snapshot: ArcSwap::from_pointee(Snapshot::new(1, settings)),
+            snapshot: ArcSwap::from_pointee(Snapshot::new(settings)),
             stop: AtomicBool::new(false),
             mailboxes: vec![Mailbox::new()],
         });

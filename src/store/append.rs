@@ -84,7 +84,7 @@ impl Log {
     }
 
     /// Appends the message that closes its chunks; `last`, at most `CHUNK_SIZE` octets, is the rest of
-    /// the body, and what the returned lease is on. On an error the chunks are given back.
+    /// the body, and what the returned lease is on. The chunks are taken, unless there is an error.
     ///
     /// # Errors
     /// As [`Log::append_request`].
@@ -94,22 +94,15 @@ impl Log {
         metadata: &[u8],
         target_count: u16,
         attempted: u64,
-        chunks: Chunks,
+        chunks: &mut Chunks,
         last: &[u8],
-    ) -> Result<Appended, (Error, Chunks)> {
-        let Chunks { key, positions, size } = chunks;
-        // The positions are needed whole in either case; copying them is nothing beside the body.
-        match self.append_message(
-            ticket,
-            metadata,
-            target_count,
-            attempted,
-            positions.clone(),
-            &[last],
-        ) {
-            Ok(appended) => Ok(appended),
-            Err(error) => Err((error, Chunks { key, positions, size })),
-        }
+    ) -> Result<Appended, Error> {
+        // The positions are copied: that is little beside the body, and an error leaves them whole.
+        let positions = chunks.positions.clone();
+        let appended =
+            self.append_message(ticket, metadata, target_count, attempted, positions, &[last])?;
+        *chunks = Chunks::default();
+        Ok(appended)
     }
 
     /// Lets go of chunks whose transfer came to nothing.

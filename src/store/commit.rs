@@ -126,6 +126,12 @@ impl Log {
         self.group_open || !self.commits.is_empty()
     }
 
+    /// Whether somebody waits for what [`Log::poll_operation`] would give; if not, what is gathered are
+    /// outcomes, which lose nothing by waiting for company.
+    pub fn is_waited_for(&self) -> bool {
+        self.open_ticket_count > 0 || !self.operations.is_empty() || !self.closed_groups.is_empty()
+    }
+
     /// Why the log takes nothing more, if it is closed.
     pub fn failure(&self) -> Option<Error> {
         self.failure.map(Error::Closed)
@@ -140,7 +146,8 @@ impl Log {
         if let Some(commit) = place.and_then(|place| self.commits.get_mut(place)) {
             commit.written = true;
         }
-        while let Some(commit) = self.commits.pop_front_if(|commit| commit.written) {
+        while self.commits.front().is_some_and(|commit| commit.written) {
+            let Some(commit) = self.commits.pop_front() else { return };
             self.confirmed = commit.sequence;
             self.counters.commits += 1;
             self.segments[commit.segment].confirmed_end = commit.end;
@@ -164,5 +171,104 @@ impl Log {
         for ticket in self.tickets.drain(..) {
             self.confirms.push_back(Confirm::Failed { ticket, error });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::{Log, LogConfig, open_superblock};
+    use super::*;
+    use crate::io::simulated::{Detached, Simulated, World, WorldConfig};
+    use crate::io::{Engine, Token};
+
+    fn ready() -> Log {
+        let world = World::new(WorldConfig::new(1));
+        let mut engine: Simulated = world.engine();
+        let directory = Path::new("store");
+        let superblock = open_superblock(&mut engine, directory, [1; 16], 1).unwrap();
+        let config = LogConfig { segment_size: 1 << 20, ..LogConfig::default() };
+        let (mut log, _) = Log::open(&mut engine, directory, &superblock, 0, &config).unwrap();
+        assert!(!log.is_ready());
+        let mut completions = Vec::new();
+        loop {
+            engine.poll(None, &mut completions).unwrap();
+            for completion in completions.drain(..) {
+                log.handle_completion(completion.token.0 as u32, completion.result);
+            }
+            while let Some((token, operation)) = log.poll_operation() {
+                engine.submit(Token(u64::from(token)), operation);
+            }
+            if !world.advance() {
+                assert!(log.is_ready());
+                return log;
+            }
+        }
+    }
+
+    fn append(log: &mut Log, ticket: u64) {
+        log.append_request(ticket, b"metadata", 1, 0, &[b"body"]).unwrap();
+    }
+
+    fn write_token(log: &mut Log) -> Option<u32> {
+        log.poll_operation().map(|(token, operation)| {
+            assert!(matches!(operation, Operation::Write { durable: true, .. }));
+            token
+        })
+    }
+
+    fn confirmed(log: &mut Log) -> Vec<u64> {
+        let confirms = std::iter::from_fn(|| log.poll_confirm());
+        let ticket = |confirm| match confirm {
+            Confirm::Committed { ticket } => ticket,
+            other => panic!("{other:?}"),
+        };
+        confirms.map(ticket).collect()
+    }
+
+    #[test]
+    fn idle_commits_at_once_busy_gathers_and_confirms_keep_order() {
+        let mut log = ready();
+        let mut tokens = Vec::new();
+        for ticket in 0..COMMIT_IN_FLIGHT_COUNT_MAX as u64 {
+            append(&mut log, ticket);
+            tokens.push(write_token(&mut log).unwrap());
+            assert!(log.poll_operation().is_none());
+        }
+        for ticket in 10..20 {
+            append(&mut log, ticket);
+            assert!(log.poll_operation().is_none(), "all are under way");
+        }
+        let written = || Ok::<Outcome<Detached>, _>(Outcome::Written);
+        log.handle_completion(tokens[1], written());
+        let gathered = write_token(&mut log).unwrap();
+        assert!(log.poll_operation().is_none(), "ten records in one group");
+        log.handle_completion(gathered, written());
+        log.handle_completion(tokens[2], written());
+        assert!(confirmed(&mut log).is_empty(), "the first is not durable");
+        log.handle_completion(tokens[0], written());
+        assert_eq!(confirmed(&mut log), [0, 1, 2]);
+        log.handle_completion(tokens[3], written());
+        assert_eq!(confirmed(&mut log), [3, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]);
+        assert!(!log.has_uncommitted());
+        log.handle_completion(tokens[3], written());
+        assert_eq!(log.counters().commits, 5);
+    }
+
+    #[test]
+    fn a_failed_group_fails_everything_behind_it() {
+        let mut log = ready();
+        append(&mut log, 1);
+        let first = write_token(&mut log).unwrap();
+        append(&mut log, 2);
+        let second = write_token(&mut log).unwrap();
+        append(&mut log, 3);
+        log.handle_completion::<Detached>(second, Ok(Outcome::Written));
+        log.handle_completion::<Detached>(first, Err(io::ErrorKind::StorageFull.into()));
+        let failed: Vec<_> = std::iter::from_fn(|| log.poll_confirm()).collect();
+        assert!(failed.iter().all(|confirm| matches!(confirm, Confirm::Failed { .. })));
+        assert_eq!(failed.len(), 3);
+        assert!(log.poll_operation().is_none() && !log.has_uncommitted());
     }
 }

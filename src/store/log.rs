@@ -77,6 +77,7 @@ pub struct Log {
     pub(super) group_open: bool,
     pub(super) footer_buffers: FooterBuffers,
     pub(super) fetch_buffers: Pool,
+    header_buffers: Pool,
 
     pub(super) next_sequence: u64,
     pub(super) confirmed: u64,
@@ -132,6 +133,7 @@ impl Log {
             group_open: false,
             footer_buffers: FooterBuffers::new(),
             fetch_buffers: Pool::new(FETCH_BUFFER_SIZE, config.fetch_buffer_count),
+            header_buffers: Pool::new(HEADER_BLOCK_SIZE as usize, 2),
             next_sequence: 1,
             confirmed: 0,
             commits: VecDeque::new(),
@@ -266,10 +268,11 @@ impl Log {
             size: segment.size,
         };
         let (file, size) = (segment.file, HEADER_BLOCK_SIZE as usize);
-        let mut fill = Fill::with_capacity(size);
+        let mut fill = self.header_buffers.take().unwrap_or_else(|| Fill::with_capacity(size));
         fill.append(&header.encode());
-        // A fresh block is zeros.
-        fill.advance(size - fill.filled());
+        let rest = size - fill.filled();
+        fill.spare_mut()[..rest].fill(0);
+        fill.advance(rest);
         let octets = fill.lease(0..size);
         self.order.push_back(index);
         self.header_under_way = true;

@@ -2,7 +2,6 @@
 //! refusals, release, aborts.
 
 use crate::support::{BIND_ARGUMENT, Seen, Side, bound, config, pattern, pump};
-use p1relay::base::clock::Instant;
 use p1relay::osi::error::Layer;
 use p1relay::osi::rtse::{AbortReason, TransferRefusal};
 use p1relay::osi::stack::{Indication, Stack};
@@ -180,26 +179,4 @@ fn an_abort_tells_its_reason() {
         assert_eq!((abort.layer, abort.reason), (Layer::Rtse, Some(3)));
         assert!(a.stack.is_closed() && b.stack.is_closed());
     }
-}
-
-#[test]
-fn silence_is_bounded_by_timers() {
-    let mut a = Stack::initiator(config(2048, 0, 0), BIND_ARGUMENT);
-    let mut b = Stack::responder(config(2048, 0, 0));
-    for stack in [&mut a, &mut b] {
-        let start = Instant(1_000_000_000_000);
-        assert_eq!(stack.poll_timeout(), Some(Instant::default()));
-        assert_eq!(stack.handle_timeout(start), Ok(()));
-        let deadline = stack.poll_timeout().unwrap();
-        assert!(deadline > start);
-        assert_eq!(stack.handle_timeout(start), Ok(()));
-        assert!(stack.handle_timeout(deadline).is_err());
-        assert!(stack.is_closed());
-    }
-    let (mut a, _) = bound(&config(2048, 0, 0), usize::MAX);
-    assert_eq!(a.stack.poll_timeout(), None);
-    assert!(a.stack.release_request());
-    a.stack.handle_timeout(Instant(5)).unwrap();
-    let deadline = a.stack.poll_timeout().unwrap();
-    assert!(a.stack.handle_timeout(deadline).is_err());
 }

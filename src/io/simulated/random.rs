@@ -13,7 +13,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -23,7 +23,7 @@ impl Random {
 
     /// A number below `bound`; zero when `bound` is zero.
     pub fn below(&mut self, bound: u64) -> u64 {
-        if bound == 0 { 0 } else { self.next() % bound }
+        if bound == 0 { 0 } else { self.number() % bound }
     }
 
     /// A number in `range`.
@@ -47,9 +47,9 @@ mod tests {
         let mut one = Random::new(7);
         let mut other = Random::new(7);
         let mut third = Random::new(8);
-        let numbers: Vec<u64> = (0..8).map(|_| one.next()).collect();
-        assert!(numbers.iter().all(|number| *number == other.next()));
-        assert!(numbers.iter().any(|number| *number != third.next()));
+        let numbers: Vec<u64> = (0..8).map(|_| one.number()).collect();
+        assert!(numbers.iter().all(|number| *number == other.number()));
+        assert!(numbers.iter().any(|number| *number != third.number()));
         assert!((0..100).all(|_| (3..=5).contains(&one.within(&(3..=5)))));
     }
 }

@@ -307,7 +307,7 @@ mod tests {
         let (listener, address) = called.listen("127.0.0.1:0".parse().unwrap()).unwrap();
         called.submit(Token(1), Operation::Accept { listener });
         calling.submit(Token(2), Operation::Connect { address });
-        settle(&world);
+        settle(world);
         let Ok(Outcome::Connected(ours)) = take(&mut calling).remove(0).result else { panic!() };
         let Ok(Outcome::Accepted(theirs, _)) = take(&mut called).remove(0).result else { panic!() };
         (calling, ours, called, theirs)

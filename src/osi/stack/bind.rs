@@ -2,7 +2,6 @@
 //! below, from RTORQ in AARQ in CP in CN down to the TSDU.
 
 use super::{BindIndication, BindRefusal, Indication, NORMAL_DISCONNECT, Stack};
-use crate::base::limits::RELEASE_DELAY_S_MAX;
 use crate::osi::acse::machine::Event as AcseEvent;
 use crate::osi::error::{Error, Layer};
 use crate::osi::presentation::machine::Event as PresentationEvent;
@@ -12,7 +11,6 @@ use crate::osi::rtse::apdu::Open;
 use crate::osi::rtse::machine::Event as RtseEvent;
 use crate::osi::session::machine::Event as SessionEvent;
 use crate::osi::session::{ConnectParameters, SessionConnectionIdentifier, Spdu, refuse_reason};
-use crate::osi::stack::Timer;
 use crate::osi::transport::tpdu::Parameters as TpduParameters;
 use crate::osi::{acse, rtse};
 
@@ -64,7 +62,6 @@ impl Stack {
         self.acse_request(AcseEvent::AcceptRequest);
         self.presentation_request(PresentationEvent::AcceptRequest);
         self.push_tsdu(&ac);
-        self.timer = Timer::Off;
         true
     }
 
@@ -93,7 +90,6 @@ impl Stack {
         self.acse_request(AcseEvent::RejectRequest);
         self.presentation_request(PresentationEvent::RefuseRequest);
         self.close_association();
-        self.timer = Timer::Unarmed(RELEASE_DELAY_S_MAX);
     }
 
     /// Refuses a connect that cannot be accepted, in the words of the layer that cannot.
@@ -202,7 +198,6 @@ impl Stack {
         };
         self.acse_step(AcseEvent::Aarq)?;
         self.rtse_step(RtseEvent::Rtorq)?;
-        self.timer = Timer::Off;
         Ok(Indication::Bind(Box::new(indication)))
     }
 
@@ -244,7 +239,6 @@ impl Stack {
                 what: "a monologue whose turn is not the caller's",
             });
         }
-        self.timer = Timer::Off;
         Ok(Indication::BindConfirm(open.user_data.to_vec()))
     }
 
@@ -257,7 +251,6 @@ impl Stack {
         };
         self.close_association();
         self.transport.disconnect_request(NORMAL_DISCONNECT, &mut self.control);
-        self.timer = Timer::Off;
         Indication::BindRefused(Box::new(refusal.unwrap_or(BindRefusal {
             layer: Layer::Session,
             reason: u32::from(reason),

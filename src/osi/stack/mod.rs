@@ -1,8 +1,9 @@
 //! The protocol machines composed for application context mts-transfer: normal mode, ACSE, RTSE.
 //!
 //! Sans-IO: received octets go in through [`Stack::poll_indication`], octets to send come out of
-//! [`Stack::poll_transmit`], time comes in through [`Stack::handle_timeout`]. After each of the three,
-//! and after each request, ask for what there is to send.
+//! [`Stack::poll_transmit`]: ask for them after each indication and each request. The protocols of class
+//! 0 and above it have no timers of their own; how long a peer may be silent is the caller's to say, who
+//! then aborts.
 //!
 //! A request that the state does not have has no effect and returns `false`: it crossed something of
 //! the peer's. Minor synchronization points are confirmed by the stack, once the octets before them
@@ -26,11 +27,9 @@ use super::transport::machine::State as TransportState;
 use super::transport::{Transport, data_header};
 use super::{Step, acse, presentation, rtse};
 use crate::base::buffer::Lease;
-use crate::base::clock::Instant;
-use crate::base::limits::{ESTABLISHMENT_DELAY_S_MAX, RELEASE_DELAY_S_MAX, TRANSFER_SIZE_MAX};
+use crate::base::limits::TRANSFER_SIZE_MAX;
 use crate::base::transmit::Transmit;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Control octets kept for the next transmission beyond this are given back, octets.
 const CONTROL_CAPACITY_KEPT: usize = 256;
@@ -40,14 +39,6 @@ const USER_ABORT: u8 = 0x03;
 const NORMAL_DISCONNECT: u8 = 0x80;
 /// DR reason: protocol error.
 const PROTOCOL_ERROR: u8 = 0x85;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Timer {
-    Off,
-    /// Starts with the next time that is passed in.
-    Unarmed(u64),
-    Armed(Instant, u64),
-}
 
 /// One end of an association over one connection.
 #[derive(Debug)]
@@ -74,7 +65,6 @@ pub struct Stack {
     refusal: TransferRefusal,
     /// The peer's activity was indicated to the user.
     transfer_indicated: bool,
-    timer: Timer,
 }
 
 impl Stack {
@@ -98,7 +88,6 @@ impl Stack {
             minor_sync_confirm: None,
             refusal: TransferRefusal::Temporary,
             transfer_indicated: false,
-            timer: Timer::Unarmed(ESTABLISHMENT_DELAY_S_MAX),
         }
     }
 
@@ -162,41 +151,6 @@ impl Stack {
             self.rtse_request(rtse::machine::Event::TransferSent);
         }
         transmit.size() > before
-    }
-
-    /// When [`Stack::handle_timeout`] is to be called. A timer that was not yet told the time asks for
-    /// it at once.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        match self.timer {
-            Timer::Off => None,
-            Timer::Unarmed(_) => Some(Instant::default()),
-            Timer::Armed(deadline, _) => Some(deadline),
-        }
-    }
-
-    /// Starts a timer that was not yet told the time, or lets it expire.
-    ///
-    /// # Errors
-    /// When the peer did not answer in time; transmit what there is and close.
-    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
-        match self.timer {
-            Timer::Unarmed(seconds) => {
-                self.timer = Timer::Armed(now + Duration::from_secs(seconds), seconds);
-            }
-            Timer::Armed(deadline, seconds) if now >= deadline => {
-                self.timer = Timer::Off;
-                let state = self.session.state();
-                if state == SessionState::AwaitTransportDisconnect {
-                    self.close();
-                    return Ok(());
-                }
-                let error = Error::Timeout { state: state.name(), seconds };
-                self.fail(&error);
-                return Err(error);
-            }
-            Timer::Off | Timer::Armed(..) => {}
-        }
-        Ok(())
     }
 
     /// Begins a transfer of `size` octets, at most `TRANSFER_SIZE_MAX`; needs the turn and no other
@@ -286,7 +240,6 @@ impl Stack {
             self.acse_request(acse::machine::Event::ReleaseRequest);
             let user_data = ppdu::user_data(self.contexts.acse, &acse::apdu::rlrq());
             self.push_tsdu(&Session::finish(&user_data));
-            self.timer = Timer::Unarmed(RELEASE_DELAY_S_MAX);
         }
         taken
     }
@@ -300,7 +253,6 @@ impl Stack {
             self.presentation_request(presentation::machine::Event::CloseRequest);
             let user_data = ppdu::user_data(self.contexts.acse, &acse::apdu::rlre());
             self.push_tsdu(&Session::disconnect(&user_data));
-            self.timer = Timer::Unarmed(RELEASE_DELAY_S_MAX);
         }
         taken
     }
@@ -402,7 +354,6 @@ impl Stack {
         self.close_association();
         self.session.request(SessionEvent::TransportDisconnect);
         self.transport.close();
-        self.timer = Timer::Off;
     }
 
     fn fail(&mut self, error: &Error) {
@@ -455,6 +406,5 @@ impl Stack {
         self.push_tsdu(&abort);
         self.session.request(SessionEvent::AbortRequest);
         self.close_association();
-        self.timer = Timer::Unarmed(RELEASE_DELAY_S_MAX);
     }
 }

@@ -1,0 +1,396 @@
+//! Relay processes with a store of their own, and foreign MTAs in threads to both sides of them.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, BufWriter};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver as Lines, RecvTimeoutError, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use p1relay::base::clock::Now;
+use p1relay::endpoint::receive::Receiver;
+use p1relay::endpoint::send::{Sender, Source};
+use p1relay::endpoint::template::{Template, TemplateConfig};
+use p1relay::endpoint::{Endpoint, EndpointConfig, Next, Script};
+use p1relay::io::Engine;
+use p1relay::io::epoll::Epoll;
+use p1relay::osi::stack::StackConfig;
+use p1relay::p1::scan::Priority;
+use p1relay::run::Status;
+use p1relay::shard::counters::CounterValues;
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Nothing waits longer than this for anything.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The program under test.
+pub(crate) fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_p1relay"));
+    command.env_remove("RUST_LOG");
+    command
+}
+
+/// A port that is ours while this lives: bound, not listening, to be shared by who sets SO_REUSEPORT.
+pub(crate) struct Port {
+    socket: Socket,
+    pub(crate) address: SocketAddr,
+}
+
+impl Port {
+    pub(crate) fn reserve() -> Port {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
+        socket.set_reuse_port(true).unwrap();
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        Port { socket, address }
+    }
+
+    /// Has the port answered by a listener that shares it with nobody.
+    pub(crate) fn occupy(self) -> (SocketAddr, std::net::TcpListener) {
+        drop(self.socket);
+        (self.address, std::net::TcpListener::bind(self.address).unwrap())
+    }
+}
+
+/// A relay between the MTAs `SENDER` and `RECEIVER`.
+pub(crate) struct Site {
+    pub(crate) folder: tempfile::TempDir,
+    /// Where the relay listens.
+    pub(crate) port: Port,
+    /// Where `RECEIVER` listens, or will.
+    pub(crate) receiver: Port,
+}
+
+/// What a relay is configured with beyond names.
+pub(crate) struct Setting {
+    pub(crate) shards: u16,
+    /// Further lines of `[mta]`.
+    pub(crate) mta_lines: &'static str,
+    /// Most associations to the receiver.
+    pub(crate) associations: u16,
+}
+
+impl Site {
+    pub(crate) fn new() -> Site {
+        Site {
+            folder: tempfile::tempdir().unwrap(),
+            port: Port::reserve(),
+            receiver: Port::reserve(),
+        }
+    }
+
+    /// Writes the configuration; the partners' connectors come in this order, so that with two shards
+    /// each has one.
+    pub(crate) fn configure(&self, setting: &Setting) -> PathBuf {
+        let text = format!(
+            "[mta]\nname = \"RELAY\"\npassword = \"relay-secret\"\ndomain = \"C=GB;A=CARRIER\"\n\
+             listen = [\"{}\"]\nstore = \"store\"\nshards = {}\npin = false\n{}\n\
+             [[connector]]\nname = \"sender\"\nremote_mta_name = \"SENDER\"\n\
+             remote_password = \"sender-secret\"\n\
+             [[connector]]\nname = \"receiver\"\naddress = [\"{}\"]\n\
+             remote_mta_name = \"RECEIVER\"\nremote_password = \"receiver-secret\"\n\
+             association_count_max = {}\nretry_delay_s = 0.05\nretry_delay_s_max = 0.2\n\
+             address_space = [{{ pattern = \"C=FR\" }}]\n",
+            self.port.address,
+            setting.shards,
+            setting.mta_lines,
+            self.receiver.address,
+            setting.associations,
+        );
+        let path = self.folder.path().join("relay.toml");
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Starts a relay on the configuration written last, its log appended to `relay.log`.
+    pub(crate) fn start(&self, io: &str) -> Relay {
+        let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
+        let mut command = program();
+        command.arg("run").arg("--config").arg(self.folder.path().join("relay.toml"));
+        command.args(["--io", io, "--status-interval-ms", "20", "--log-json"]);
+        Relay::start(command, log)
+    }
+
+    pub(crate) fn log_path(&self) -> PathBuf {
+        self.folder.path().join("relay.log")
+    }
+
+    /// The relay's log so far, a value a line.
+    pub(crate) fn log(&self) -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(self.log_path()).unwrap();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+}
+
+/// A relay process; killed when dropped.
+pub(crate) struct Relay {
+    child: Child,
+    lines: Lines<Status>,
+    status: Status,
+}
+
+impl Relay {
+    /// Starts it, and waits until it is ready.
+    fn start(mut command: Command, log: File) -> Relay {
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let output = child.stdout.take().unwrap();
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let status = serde_json::from_str(&line);
+                if !matches!(status.map(|status| sender.send(status)), Ok(Ok(()))) {
+                    return;
+                }
+            }
+        });
+        match lines.recv_timeout(PATIENCE) {
+            Ok(status) => Relay { child, lines, status },
+            Err(error) => {
+                // Whatever it was doing, it is not to outlive the test.
+                let _ = child.kill();
+                panic!("the relay did not become ready: {error}");
+            }
+        }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The last status line.
+    pub(crate) fn status(&mut self) -> &Status {
+        while let Ok(status) = self.lines.try_recv() {
+            self.status = status;
+        }
+        &self.status
+    }
+
+    /// Waits for a status line whose counters are as wanted.
+    pub(crate) fn wait_until(&mut self, what: &str, wanted: impl Fn(&CounterValues) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !wanted(&self.status().counters) {
+            assert!(Instant::now() < deadline, "waited for {what}: {:?}", self.status.counters);
+            match self.lines.recv_timeout(Duration::from_secs(5)) {
+                Ok(status) => self.status = status,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => panic!("the relay ended; waited for {what}"),
+            }
+        }
+    }
+
+    /// SIGKILL, and gone when this returns.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM; gives the exit status and the last status line.
+    pub(crate) fn terminate(mut self) -> (ExitStatus, Status) {
+        let pid = rustix::process::Pid::from_raw(self.child.id() as i32).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        let ended = loop {
+            if let Some(ended) = self.child.try_wait().unwrap() {
+                break ended;
+            }
+            assert!(Instant::now() < deadline, "the relay does not stop");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        while let Ok(status) = self.lines.recv_timeout(Duration::from_secs(5)) {
+            self.status = status;
+        }
+        (ended, self.status.clone())
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        // After an orderly end there is nothing left to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a foreign MTA in a thread has done so far.
+#[derive(Default)]
+pub(crate) struct Progress {
+    pub(crate) started: AtomicU64,
+    pub(crate) confirmed: AtomicU64,
+    /// Transfers that ended without a confirmation.
+    pub(crate) returned: AtomicU64,
+    pub(crate) received: AtomicU64,
+    stop: AtomicBool,
+}
+
+impl Progress {
+    pub(crate) fn count(counter: &AtomicU64) -> u64 {
+        counter.load(Ordering::SeqCst)
+    }
+
+    /// Transfers begun and neither confirmed nor returned.
+    pub(crate) fn under_way(&self) -> u64 {
+        let ended = Self::count(&self.confirmed) + Self::count(&self.returned);
+        Self::count(&self.started).saturating_sub(ended)
+    }
+}
+
+/// A script that is watched from outside.
+struct Watched<S> {
+    script: S,
+    progress: Arc<Progress>,
+}
+
+impl<S: Script> Script for Watched<S> {
+    fn next(&mut self, association: usize, now: Now) -> Next {
+        let next = self.script.next(association, now);
+        if matches!(next, Next::Transfer { .. }) {
+            self.progress.started.fetch_add(1, Ordering::SeqCst);
+        }
+        next
+    }
+
+    fn confirmed(&mut self, number: u64, now: Now) {
+        self.progress.confirmed.fetch_add(1, Ordering::SeqCst);
+        self.script.confirmed(number, now);
+    }
+
+    fn returned(&mut self, number: u64, in_doubt: bool) {
+        self.progress.returned.fetch_add(1, Ordering::SeqCst);
+        self.script.returned(number, in_doubt);
+    }
+
+    fn received(&mut self, apdu: &[u8], now: Now) {
+        self.progress.received.fetch_add(1, Ordering::SeqCst);
+        self.script.received(apdu, now);
+    }
+
+    fn note(&mut self, line: &str) {
+        self.script.note(line);
+    }
+
+    fn is_finished(&self) -> bool {
+        self.script.is_finished() || self.progress.stop.load(Ordering::SeqCst)
+    }
+}
+
+/// A foreign MTA in a thread.
+pub(crate) struct Player<S> {
+    pub(crate) progress: Arc<Progress>,
+    thread: JoinHandle<S>,
+}
+
+impl<S: Script + Send + 'static> Player<S> {
+    fn start(config: EndpointConfig, listen: Option<SocketAddr>, script: S) -> Player<S> {
+        let progress = Arc::new(Progress::default());
+        let watched = Watched { script, progress: Arc::clone(&progress) };
+        let thread = std::thread::spawn(move || {
+            let mut endpoint = Endpoint::new(Epoll::new().unwrap(), config, watched);
+            if let Some(address) = listen {
+                endpoint.listen(address).unwrap();
+            }
+            let deadline = endpoint.engine().now().instant + 2 * PATIENCE;
+            loop {
+                let next = endpoint.engine().now().instant + Duration::from_millis(20);
+                let finished = endpoint.run(Some(next)).unwrap();
+                if finished || endpoint.engine().now().instant > deadline {
+                    return endpoint.script.script;
+                }
+            }
+        });
+        Player { progress, thread }
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) fn join(self) -> S {
+        self.thread.join().unwrap()
+    }
+
+    /// Ends it when nothing is under way.
+    pub(crate) fn stop(self) -> S {
+        self.progress.stop.store(true, Ordering::SeqCst);
+        self.join()
+    }
+
+    /// Waits until a count has reached a number.
+    pub(crate) fn wait_for(
+        &self,
+        what: &str,
+        number: u64,
+        counter: impl Fn(&Progress) -> &AtomicU64,
+    ) {
+        let deadline = Instant::now() + PATIENCE;
+        while Progress::count(counter(&self.progress)) < number {
+            assert!(
+                Instant::now() < deadline,
+                "{} {what}, waited for {number}",
+                Progress::count(counter(&self.progress))
+            );
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+}
+
+fn config(name: &str, call: Option<(SocketAddr, usize)>) -> EndpointConfig {
+    let credentials = |name: &str| (name.to_owned(), format!("{}-secret", name.to_lowercase()));
+    EndpointConfig {
+        local: credentials(name),
+        remote: Some(credentials("RELAY")),
+        stack: Arc::new(StackConfig::default()),
+        call,
+        retry_delay: Duration::from_millis(20),
+    }
+}
+
+/// What `SENDER` sends.
+pub(crate) struct Load {
+    pub(crate) count: u64,
+    pub(crate) text_size: usize,
+    pub(crate) associations: usize,
+    /// Tells runs apart in identifiers.
+    pub(crate) incarnation: u64,
+}
+
+/// Starts `SENDER`, which lists what it sends in the file `sent` of the folder.
+pub(crate) fn start_sender(site: &Site, load: &Load) -> Player<Sender> {
+    let template = Template::new(
+        &TemplateConfig {
+            domain: "C=GB;A=CARRIER;P=ACME".parse().unwrap(),
+            originator: "C=GB;A=CARRIER;P=ACME;S=SMITH".parse().unwrap(),
+            recipients: vec!["C=FR;A=OTHER;P=DEST;S=DURAND".parse().unwrap()],
+            priority: Priority::Normal,
+            text_size: load.text_size,
+            subject: "test".to_owned(),
+            incarnation: load.incarnation,
+            sender: 0,
+        },
+        Epoll::new().unwrap().now().wall,
+    )
+    .unwrap();
+    let manifest = File::create(site.folder.path().join("sent")).unwrap();
+    let script = Sender::new(Source::Template(Box::new(template)), load.count, None)
+        .with_manifest(Box::new(BufWriter::new(manifest)));
+    Player::start(config("SENDER", Some((site.port.address, load.associations))), None, script)
+}
+
+/// Starts `RECEIVER`, which lists what it gets in the file `received` of the folder.
+pub(crate) fn start_receiver(site: &Site) -> Player<Receiver> {
+    let manifest = File::create(site.folder.path().join("received")).unwrap();
+    let script = Receiver::new(None).with_manifest(Box::new(BufWriter::new(manifest)));
+    Player::start(config("RECEIVER", None), Some(site.receiver.address), script)
+}
+
+/// A line of a manifest: the local part of the MTS-identifier, and the content's digest.
+pub(crate) fn read_manifest(path: &Path) -> Vec<(String, String)> {
+    let text = fs::read_to_string(path).unwrap();
+    text.lines()
+        .map(|line| {
+            let mut fields = line.split('\t').map(str::to_owned);
+            (fields.next().unwrap(), fields.next().unwrap())
+        })
+        .collect()
+}

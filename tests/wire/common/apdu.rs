@@ -1,0 +1,121 @@
+//! MTS-APDUs to send: from one domain, with one trace element, to recipients named by their texts.
+
+use p1relay::base::clock::WallTime;
+use p1relay::p1::build::{
+    MessageBuilder, ProbeBuilder, ReportBuilder, ReportType, ReportedRecipient,
+    encode_mts_identifier,
+};
+use p1relay::p1::domain::GlobalDomainIdentifier;
+use p1relay::p1::ipm::Ipm;
+use p1relay::p1::or_address::OrAddress;
+use p1relay::p1::trace::{RoutingAction, encode_trace_element};
+
+/// The domain in MTS-identifiers and first trace elements.
+pub(crate) const ORIGIN: &str = "C=GB;A=CARRIER;P=ACME";
+/// Who sends.
+pub(crate) const ORIGINATOR: &str = "C=GB;A=CARRIER;P=ACME;S=SMITH";
+
+/// When the first trace element was made.
+const ORIGIN_TIME: WallTime = WallTime(1_790_000_000_000);
+
+pub(crate) fn domain() -> GlobalDomainIdentifier {
+    ORIGIN.parse().unwrap()
+}
+
+pub(crate) fn address(text: &str) -> OrAddress {
+    text.parse().unwrap()
+}
+
+pub(crate) fn first_trace() -> Vec<u8> {
+    let mut trace = Vec::new();
+    encode_trace_element(&domain(), ORIGIN_TIME, RoutingAction::Relayed, &mut trace);
+    trace
+}
+
+/// A message with this content.
+pub(crate) fn message(local_identifier: &str, recipients: &[&str], content: &[u8]) -> Vec<u8> {
+    let trace = first_trace();
+    let mut builder = MessageBuilder::new(domain(), local_identifier, address(ORIGINATOR), &trace);
+    builder.recipients = recipients.iter().map(|text| address(text).into()).collect();
+    builder.content = content;
+    builder.build()
+}
+
+/// An interpersonal message with this text.
+pub(crate) fn interpersonal(local_identifier: &str, recipients: &[&str], text: &[u8]) -> Vec<u8> {
+    let addresses: Vec<OrAddress> = recipients.iter().map(|text| address(text)).collect();
+    let content = Ipm {
+        identifier: local_identifier,
+        originator: &address(ORIGINATOR),
+        primary_recipients: &addresses,
+        subject: Some("wire"),
+        text,
+    }
+    .build();
+    message(local_identifier, recipients, &content)
+}
+
+/// A probe for a message of 1000 octets.
+pub(crate) fn probe(local_identifier: &str, recipients: &[&str]) -> Vec<u8> {
+    ProbeBuilder {
+        domain: domain(),
+        local_identifier,
+        originator: address(ORIGINATOR),
+        content_type: 22,
+        content_identifier: Some("probe"),
+        content_length: Some(1000),
+        per_message_indicators: 0,
+        trace: &first_trace(),
+        extensions: &[],
+        recipients: recipients.iter().map(|text| address(text).into()).collect(),
+    }
+    .build()
+}
+
+/// A report to `destination`: one recipient was reached, the other is unknown.
+pub(crate) fn report(local_identifier: &str, destination: &str, subjects: [&str; 2]) -> Vec<u8> {
+    let encoded = |text: &str| {
+        let mut out = Vec::new();
+        address(text).encode(&mut out);
+        out
+    };
+    let names = subjects.map(encoded);
+    let mut subject_identifier = Vec::new();
+    encode_mts_identifier(
+        &"C=FR;A=OTHER;P=DEST".parse().unwrap(),
+        "subject",
+        &mut subject_identifier,
+    );
+    let outcomes = [
+        ReportType::Delivery { message_delivery_time: ORIGIN_TIME, type_of_mts_user: 1 },
+        ReportType::NonDelivery { reason: 1, diagnostic: Some(0) },
+    ];
+    ReportBuilder {
+        domain: domain(),
+        local_identifier,
+        report_destination_name: &encoded(destination),
+        trace: &first_trace(),
+        extensions: &[],
+        subject_identifier: &subject_identifier,
+        subject_intermediate_trace: None,
+        content_type: Some(22),
+        content_identifier: None,
+        returned_content: None,
+        content_extensions: &[],
+        recipients: names
+            .iter()
+            .zip(outcomes)
+            .zip(1..)
+            .map(|((name, report_type), number)| ReportedRecipient {
+                actual_recipient_name: name,
+                originally_specified_number: number,
+                indicators: 0xa8,
+                arrival_time: ORIGIN_TIME,
+                report_type,
+                originally_intended_recipient_name: None,
+                supplementary_information: None,
+            })
+            .collect(),
+    }
+    .build()
+}

@@ -1,0 +1,16 @@
+//! The relay as its partners see it: real sockets, the real program as a process, and octets judged by
+//! what did not write them.
+//!
+//! - [`tshark`]: an independent dissector reads what crossed the sockets.
+//! - [`foreign`]: what a relay may change in an APDU, found by comparing input and output directly.
+//! - [`sizes`]: contents from nothing to 16 MiB, and 512 recipients.
+//! - [`hostile`]: callers that break the protocol, stall, lie, guess or flood.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
+
+mod common;
+mod differ;
+mod foreign;
+mod hostile;
+mod sizes;
+mod tshark;
