@@ -338,12 +338,12 @@ impl<E: Engine> Shard<E> {
     /// An association may carry the next message.
     pub(super) fn became_idle(&mut self, connection: &mut Connection) {
         let Some(connector) = connection.connector else { return };
-        if connection.is_ready_to_send() && !self.stopping {
+        if connection.is_ready_to_send() && !self.is_stopping() {
             let disconnect_time = self.snapshot.connector(connector).disconnect_time;
             self.set_deadline(connection, self.now.instant + disconnect_time);
             self.connectors[usize::from(connector.0)].idle.push(connection.key);
             self.active.push(connector.0);
-        } else if self.stopping {
+        } else if self.is_stopping() {
             self.release_when_idle(connection);
         }
     }

@@ -51,6 +51,11 @@ pub struct Counters {
     pub live_messages: u64,
 }
 
+/// Groups and operations under way for which memory is set aside at once.
+const GROUP_COUNT_EXPECTED: usize = 64;
+/// Tickets not yet confirmed for which memory is set aside at once.
+const TICKET_COUNT_EXPECTED: usize = 1024;
+
 /// One log of a store, owned by one shard.
 pub struct Log {
     pub(super) number: u16,
@@ -136,14 +141,14 @@ impl Log {
             header_buffers: Pool::new(HEADER_BLOCK_SIZE as usize, 2),
             next_sequence: 1,
             confirmed: 0,
-            commits: VecDeque::new(),
-            closed_groups: VecDeque::new(),
+            commits: VecDeque::with_capacity(GROUP_COUNT_EXPECTED),
+            closed_groups: VecDeque::with_capacity(GROUP_COUNT_EXPECTED),
             commits_under_way: 0,
-            tickets: VecDeque::new(),
+            tickets: VecDeque::with_capacity(TICKET_COUNT_EXPECTED),
             open_ticket_count: 0,
-            under_way: Slab::new(),
-            operations: VecDeque::new(),
-            confirms: VecDeque::new(),
+            under_way: Slab::with_capacity(GROUP_COUNT_EXPECTED),
+            operations: VecDeque::with_capacity(GROUP_COUNT_EXPECTED),
+            confirms: VecDeque::with_capacity(TICKET_COUNT_EXPECTED),
             failure: None,
             counters: Counters::default(),
             next_transfer_key: 0,
@@ -182,9 +187,25 @@ impl Log {
     pub fn is_ready(&self) -> bool {
         let kept = SPARE_SEGMENT_COUNT - 1 + usize::from(self.active.is_none());
         let prepared = self.prepared_count();
-        self.failure.is_none()
-            && prepared >= kept
-            && self.order.len() - prepared < self.config.segment_count_max
+        self.failure.is_none() && prepared >= kept && self.has_room_for_messages(prepared)
+    }
+
+    /// Whether segments that hold something are fewer than the bound. Outcomes may have gone beyond it,
+    /// so those that hold nothing any more and wait to be recycled are not counted.
+    fn has_room_for_messages(&self, prepared: usize) -> bool {
+        let in_use = self.order.len() - prepared;
+        let bound = self.config.segment_count_max;
+        in_use < bound
+            || in_use - self.order.iter().take_while(|it| self.is_recyclable(**it)).count() < bound
+    }
+
+    fn is_recyclable(&self, index: usize) -> bool {
+        self.active != Some(index) && self.segments[index].is_free(self.confirmed)
+    }
+
+    /// Whether segments are being made ready.
+    pub fn is_preparing(&self) -> bool {
+        self.header_under_way || self.creating
     }
 
     /// Seals the active segment and goes on to the next prepared one. Messages leave the last to
@@ -220,10 +241,7 @@ impl Log {
             return;
         }
         let oldest = self.order.front().copied();
-        let free = |index: &usize| {
-            self.active != Some(*index) && self.segments[*index].is_free(self.confirmed)
-        };
-        if let Some(index) = oldest.filter(free) {
+        if let Some(index) = oldest.filter(|index| self.is_recyclable(*index)) {
             self.order.pop_front();
             self.counters.segments_recycled += 1;
             self.write_header(index, oldest);

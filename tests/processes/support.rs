@@ -24,6 +24,9 @@ use p1relay::run::Status;
 use p1relay::shard::counters::CounterValues;
 use socket2::{Domain, Protocol, Socket, Type};
 
+/// The MTAs that may send, by [`Load::sender`].
+pub(crate) const SENDERS: [&str; 2] = ["SENDER", "SECOND"];
+
 /// Nothing waits longer than this for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -56,7 +59,7 @@ impl Port {
     }
 }
 
-/// A relay between the MTAs `SENDER` and `RECEIVER`.
+/// A relay between the sending MTAs [`SENDERS`] and the MTA `RECEIVER`.
 pub(crate) struct Site {
     pub(crate) folder: tempfile::TempDir,
     /// Where the relay listens.
@@ -83,23 +86,26 @@ impl Site {
         }
     }
 
-    /// Writes the configuration; the partners' connectors come in this order, so that with two shards
-    /// each has one.
+    /// Writes the configuration. The senders' connectors come first: of two shards each owns one.
     pub(crate) fn configure(&self, setting: &Setting) -> PathBuf {
-        let text = format!(
+        let mut text = format!(
             "[mta]\nname = \"RELAY\"\npassword = \"relay-secret\"\ndomain = \"C=GB;A=CARRIER\"\n\
-             listen = [\"{}\"]\nstore = \"store\"\nshards = {}\npin = false\n{}\n\
-             [[connector]]\nname = \"sender\"\nremote_mta_name = \"SENDER\"\n\
-             remote_password = \"sender-secret\"\n\
-             [[connector]]\nname = \"receiver\"\naddress = [\"{}\"]\n\
+             listen = [\"{}\"]\nstore = \"store\"\nshards = {}\npin = false\n{}\n",
+            self.port.address, setting.shards, setting.mta_lines,
+        );
+        for sender in SENDERS {
+            let name = sender.to_lowercase();
+            text += &format!(
+                "[[connector]]\nname = \"{name}\"\nremote_mta_name = \"{sender}\"\n\
+                 remote_password = \"{name}-secret\"\n",
+            );
+        }
+        text += &format!(
+            "[[connector]]\nname = \"receiver\"\naddress = [\"{}\"]\n\
              remote_mta_name = \"RECEIVER\"\nremote_password = \"receiver-secret\"\n\
              association_count_max = {}\nretry_delay_s = 0.05\nretry_delay_s_max = 0.2\n\
              address_space = [{{ pattern = \"C=FR\" }}]\n",
-            self.port.address,
-            setting.shards,
-            setting.mta_lines,
-            self.receiver.address,
-            setting.associations,
+            self.receiver.address, setting.associations,
         );
         let path = self.folder.path().join("relay.toml");
         fs::write(&path, text).unwrap();
@@ -119,11 +125,58 @@ impl Site {
         self.folder.path().join("relay.log")
     }
 
+    /// Where a sender lists what it sends.
+    pub(crate) fn sent(&self, incarnation: u64, sender: u16) -> PathBuf {
+        self.folder.path().join(format!("sent-{incarnation}-{sender}"))
+    }
+
     /// The relay's log so far, a value a line.
     pub(crate) fn log(&self) -> Vec<serde_json::Value> {
         let text = fs::read_to_string(self.log_path()).unwrap();
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.log_path()).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            lines[lines.len().saturating_sub(20)..].iter().for_each(|line| println!("{line}"));
+        }
+    }
+}
+
+/// How a process ended.
+pub(crate) struct Finished {
+    pub(crate) code: Option<i32>,
+    pub(crate) output: String,
+    pub(crate) errors: String,
+}
+
+/// Runs a program to its end.
+pub(crate) fn finish(mut command: Command) -> Finished {
+    let (output, errors) = (tempfile::NamedTempFile::new(), tempfile::NamedTempFile::new());
+    let (output, errors) = (output.unwrap(), errors.unwrap());
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(output.reopen().unwrap())
+        .stderr(errors.reopen().unwrap())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let ended = loop {
+        match child.try_wait().unwrap() {
+            Some(ended) => break ended,
+            None if Instant::now() > deadline => {
+                child.kill().unwrap();
+                break child.wait().unwrap();
+            }
+            None => std::thread::sleep(Duration::from_millis(10)),
+        }
+    };
+    let read = |file: tempfile::NamedTempFile| fs::read_to_string(file.path()).unwrap();
+    Finished { code: ended.code(), output: read(output), errors: read(errors) }
 }
 
 /// A relay process; killed when dropped.
@@ -142,8 +195,8 @@ impl Relay {
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
-                let status = serde_json::from_str(&line);
-                if !matches!(status.map(|status| sender.send(status)), Ok(Ok(()))) {
+                let Ok(status) = serde_json::from_str(&line) else { return };
+                if sender.send(status).is_err() {
                     return;
                 }
             }
@@ -156,10 +209,6 @@ impl Relay {
                 panic!("the relay did not become ready: {error}");
             }
         }
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
     }
 
     /// The last status line.
@@ -346,16 +395,18 @@ fn config(name: &str, call: Option<(SocketAddr, usize)>) -> EndpointConfig {
     }
 }
 
-/// What `SENDER` sends.
+/// What a sender sends.
 pub(crate) struct Load {
+    /// Which of [`SENDERS`].
+    pub(crate) sender: u16,
     pub(crate) count: u64,
     pub(crate) text_size: usize,
     pub(crate) associations: usize,
-    /// Tells runs apart in identifiers.
+    /// Tells runs of one test apart in identifiers.
     pub(crate) incarnation: u64,
 }
 
-/// Starts `SENDER`, which lists what it sends in the file `sent` of the folder.
+/// Starts a sender, which lists what it sends in [`Site::sent`].
 pub(crate) fn start_sender(site: &Site, load: &Load) -> Player<Sender> {
     let template = Template::new(
         &TemplateConfig {
@@ -366,15 +417,17 @@ pub(crate) fn start_sender(site: &Site, load: &Load) -> Player<Sender> {
             text_size: load.text_size,
             subject: "test".to_owned(),
             incarnation: load.incarnation,
-            sender: 0,
+            sender: load.sender,
         },
         Epoll::new().unwrap().now().wall,
     )
     .unwrap();
-    let manifest = File::create(site.folder.path().join("sent")).unwrap();
+    let manifest = File::create(site.sent(load.incarnation, load.sender)).unwrap();
     let script = Sender::new(Source::Template(Box::new(template)), load.count, None)
         .with_manifest(Box::new(BufWriter::new(manifest)));
-    Player::start(config("SENDER", Some((site.port.address, load.associations))), None, script)
+    let config =
+        config(SENDERS[usize::from(load.sender)], Some((site.port.address, load.associations)));
+    Player::start(config, None, script)
 }
 
 /// Starts `RECEIVER`, which lists what it gets in the file `received` of the folder.
@@ -384,7 +437,7 @@ pub(crate) fn start_receiver(site: &Site) -> Player<Receiver> {
     Player::start(config("RECEIVER", None), Some(site.receiver.address), script)
 }
 
-/// A line of a manifest: the local part of the MTS-identifier, and the content's digest.
+/// The lines of a manifest: the local part of the MTS-identifier, and the content's digest.
 pub(crate) fn read_manifest(path: &Path) -> Vec<(String, String)> {
     let text = fs::read_to_string(path).unwrap();
     text.lines()

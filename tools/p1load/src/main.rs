@@ -2,7 +2,11 @@
 
 mod bench;
 mod common;
+mod floor;
+mod frame;
+mod load;
 mod receive;
+mod ring;
 mod send;
 
 use std::process::ExitCode;
@@ -25,6 +29,11 @@ enum Command {
     Receive(receive::ReceiveArguments),
     /// Sender, durable relay and receiver in one run.
     Bench(bench::BenchArguments),
+    /// What the machine can do at most: the same octets, connections and commits without any protocol.
+    Floor(bench::FloorArguments),
+    /// The floor's own process.
+    #[command(hide = true)]
+    FloorRelay(floor::FloorRelayArguments),
     /// The relay of `bench`.
     #[command(hide = true)]
     Relay(p1relay::run::RunArguments),
@@ -35,6 +44,8 @@ fn main() -> ExitCode {
         Command::Send(arguments) => send::send(&arguments),
         Command::Receive(arguments) => receive::receive(&arguments),
         Command::Bench(arguments) => bench::bench(&arguments),
+        Command::Floor(arguments) => bench::floor(&arguments),
+        Command::FloorRelay(arguments) => floor::floor_relay(&arguments),
         Command::Relay(arguments) => return p1relay::run::run(&arguments),
     };
     match outcome {
