@@ -57,6 +57,8 @@ fn settings() -> Settings {
         shard_count: 1,
         pin: false,
         io: IoChoice::Auto,
+        establishment_timeout: Duration::from_secs(10),
+        unbound_connection_count_max: 64,
         segment_size: 1 << 20,
         segment_count_max: 16,
         called_stack: Arc::new(StackConfig::default()),
