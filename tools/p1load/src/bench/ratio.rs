@@ -217,7 +217,7 @@ const POSTFIX_MESSAGES_PER_S_MIN: f64 = 500.0;
 pub(super) fn versus_postfix(arguments: &BenchArguments, folder: &Path) -> anyhow::Result<bool> {
     ensure!(arguments.pairs > 0, "--pairs 0 compares nothing");
     let load = &arguments.load;
-    let mut postfix = Postfix::start(folder, load.associations, load.shape.size)?;
+    let postfix = Postfix::start(folder, load.associations, load.shape.size)?;
     postfix.run(load.warm_up().max(1))?;
     let (mut relay_runs, mut postfix_runs) = (Vec::new(), Vec::new());
     for pair in 0..arguments.pairs {
