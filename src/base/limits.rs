@@ -68,6 +68,8 @@ pub const RESIDENT_MESSAGE_COUNT_MAX: usize = 8192;
 pub const ENVELOPE_BUFFER_SIZE: usize = 4096;
 /// Buffers for patched envelopes of one shard.
 pub const ENVELOPE_BUFFER_COUNT: usize = 4096;
+/// For a partner's next transfer to come in and be refused when the relay stops, milliseconds.
+pub const STOP_PATIENCE_MS: u64 = 1000;
 /// For the last octets of a connection to leave, seconds.
 pub const CLOSE_TIMEOUT_S: u64 = 2;
 /// Most shards, and so logs, of one relay.

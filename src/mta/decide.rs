@@ -6,7 +6,6 @@
 use crate::base::limits::TRACE_ELEMENT_COUNT_MAX;
 use crate::p1::Error;
 use crate::p1::domain::GlobalDomainIdentifier;
-use crate::p1::or_address;
 use crate::p1::scan::{ApduKind, Responsibility, Scan};
 use crate::routing::{Address, Candidate, ConnectorIndex, LinkStates, Table};
 
@@ -114,7 +113,7 @@ fn route(
     if looped {
         return Ok(Hop::Loop);
     }
-    let address = Address::of(&or_address::attributes(or_name)?);
+    let address = Address::read(or_name)?;
     let mut matched = false;
     let chosen = context.table.lookup_accepted(&address, |candidates| {
         matched = true;

@@ -37,7 +37,35 @@ pub struct GlobalDomainIdentifierView<'a> {
 
 impl<'a> GlobalDomainIdentifierView<'a> {
     /// Reads a whole GlobalDomainIdentifier element.
+    #[inline]
     pub fn decode(element: &'a [u8]) -> Result<GlobalDomainIdentifierView<'a>, Error> {
+        match GlobalDomainIdentifierView::of_short_form(element) {
+            Some(view) => Ok(view),
+            None => GlobalDomainIdentifierView::of_any_form(element),
+        }
+    }
+
+    /// What is common, and read several times for each APDU: short definite lengths throughout.
+    #[inline]
+    fn of_short_form(element: &'a [u8]) -> Option<GlobalDomainIdentifierView<'a>> {
+        let (DOMAIN, domain, []) = short_form(element)? else { return None };
+        let (COUNTRY, country, rest) = short_form(domain)? else { return None };
+        let (NUMERIC | PRINTABLE, country, []) = short_form(country)? else { return None };
+        let (ADMINISTRATION, name, rest) = short_form(rest)? else { return None };
+        let (NUMERIC | PRINTABLE, administration_domain, []) = short_form(name)? else {
+            return None;
+        };
+        let private_domain = match rest {
+            [] => None,
+            _ => {
+                let (NUMERIC | PRINTABLE, name, []) = short_form(rest)? else { return None };
+                Some(name)
+            }
+        };
+        Some(GlobalDomainIdentifierView { country, administration_domain, private_domain })
+    }
+
+    fn of_any_form(element: &'a [u8]) -> Result<GlobalDomainIdentifierView<'a>, Error> {
         let mut reader = Reader::new(element);
         let header = reader.header()?;
         if header.tag != tag::GLOBAL_DOMAIN_IDENTIFIER {
@@ -82,6 +110,21 @@ impl PartialEq for GlobalDomainIdentifierView<'_> {
 }
 
 impl Eq for GlobalDomainIdentifierView<'_> {}
+
+// The identifier octets of GlobalDomainIdentifier, CountryName, AdministrationDomainName and their strings.
+const DOMAIN: u8 = 0x63;
+const COUNTRY: u8 = 0x61;
+const ADMINISTRATION: u8 = 0x62;
+const NUMERIC: u8 = 0x12;
+const PRINTABLE: u8 = 0x13;
+
+/// The identifier octet, the content and what follows of an element with one length octet.
+#[inline]
+fn short_form(octets: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&[identifier, size], rest) = octets.split_first_chunk()?;
+    let (content, rest) = rest.split_at_checked(usize::from(size))?;
+    (size < 0x80).then_some((identifier, content, rest))
+}
 
 /// A name inside an explicit application tag.
 fn choice<'a>(reader: &mut Reader<'a>, tag: Tag) -> Result<&'a [u8], Error> {
@@ -205,6 +248,25 @@ mod tests {
         domain.encode(&mut encoded);
         assert_eq!(encoded, element);
         assert!(domain.is_named_by(element));
+    }
+
+    #[test]
+    fn every_form_of_length_reads_the_same() {
+        let short = b"\x63\x16\x61\x04\x13\x02XX\x62\x06\x13\x04TEST\x13\x06PPTEST";
+        let domain = GlobalDomainIdentifierView::decode(short).unwrap();
+        assert!(GlobalDomainIdentifierView::of_short_form(short).is_some());
+        assert_eq!(GlobalDomainIdentifierView::of_any_form(short).unwrap(), domain);
+        for other in [
+            &b"\x63\x80\x61\x04\x13\x02XX\x62\x06\x13\x04TEST\x13\x06PPTEST\0\0"[..],
+            b"\x63\x81\x17\x61\x05\x13\x81\x02XX\x62\x06\x13\x04TEST\x13\x06PPTEST",
+        ] {
+            assert!(GlobalDomainIdentifierView::of_short_form(other).is_none());
+            assert_eq!(GlobalDomainIdentifierView::decode(other).unwrap(), domain);
+        }
+        for size in 0..short.len() {
+            let cut = &short[..size];
+            assert!(GlobalDomainIdentifierView::decode(cut).is_err());
+        }
     }
 
     #[test]

@@ -152,16 +152,26 @@ impl<'a> OrAddressView<'a> {
     pub fn to_owned(&self) -> OrAddress {
         owned::from_view(self)
     }
+}
 
+/// Who is told of attributes, and how many that were.
+struct Visitor<F> {
+    visit: F,
+    count: usize,
+}
+
+impl<'a, F: FnMut(Attribute<'a>)> Visitor<F> {
+    #[inline]
     fn push(&mut self, attribute: Attribute<'a>, offset: u32) -> Result<(), Error> {
-        if self.attributes.len() == OR_ADDRESS_ATTRIBUTE_COUNT_MAX {
+        if self.count == OR_ADDRESS_ATTRIBUTE_COUNT_MAX {
             return Err(Error::TooMany {
                 offset,
                 field: "O/R address attributes",
                 maximum: OR_ADDRESS_ATTRIBUTE_COUNT_MAX,
             });
         }
-        self.attributes.push(attribute);
+        self.count += 1;
+        (self.visit)(attribute);
         Ok(())
     }
 
@@ -196,32 +206,43 @@ const PERSONAL_NAME: [AttributeKind; 4] = [
 /// Reads the address of a whole O/R name element, whatever the element's tag: offsets in errors count
 /// from its start. A directory name is passed over.
 pub fn attributes(or_name: &[u8]) -> Result<OrAddressView<'_>, Error> {
-    let mut reader = Reader::new(or_name);
     let mut view = OrAddressView::default();
+    visit_attributes(or_name, |attribute| view.attributes.push(attribute))?;
+    Ok(view)
+}
+
+/// As [`attributes`], for who wants to gather none: `visit` is told of each, in their order.
+#[inline]
+pub fn visit_attributes<'a>(
+    or_name: &'a [u8],
+    visit: impl FnMut(Attribute<'a>),
+) -> Result<(), Error> {
+    let mut reader = Reader::new(or_name);
+    let mut visitor = Visitor { visit, count: 0 };
     let outer = reader.header()?;
     let scope = reader.enter(&outer)?;
     while let Some(part) = reader.next(&scope)? {
         match part.tag {
             // The domain-defined attributes are a SEQUENCE as the standard attributes are, but second.
             Tag::SEQUENCE if part.start == outer.content_start => {
-                standard_attributes(&mut reader, &part, &mut view)?;
+                standard_attributes(&mut reader, &part, &mut visitor)?;
             }
             Tag::SEQUENCE => {
-                domain_defined_attributes(&mut reader, &part, Repertoire::Printable, &mut view)?;
+                domain_defined_attributes(&mut reader, &part, Repertoire::Printable, &mut visitor)?;
             }
-            Tag::SET => extension_attributes(&mut reader, &part, &mut view)?,
+            Tag::SET => extension_attributes(&mut reader, &part, &mut visitor)?,
             _ => {
                 reader.skip(&part)?;
             }
         }
     }
-    Ok(view)
+    Ok(())
 }
 
 fn standard_attributes<'a>(
     reader: &mut Reader<'a>,
     header: &Header,
-    view: &mut OrAddressView<'a>,
+    visitor: &mut Visitor<impl FnMut(Attribute<'a>)>,
 ) -> Result<(), Error> {
     let scope = reader.enter(header)?;
     let printable = Repertoire::Printable;
@@ -235,25 +256,30 @@ fn standard_attributes<'a>(
         if let Some(kind) = explicit {
             let explicit = reader.enter(&part)?;
             let inner = reader.header()?;
-            view.push_string(reader, &inner, kind, printable)?;
+            visitor.push_string(reader, &inner, kind, printable)?;
             reader.leave(&explicit)?;
             continue;
         }
         match part.tag {
             NETWORK_ADDRESS => {
-                view.push_string(reader, &part, AttributeKind::NetworkAddress, printable)?;
+                visitor.push_string(reader, &part, AttributeKind::NetworkAddress, printable)?;
             }
             TERMINAL_IDENTIFIER => {
-                view.push_string(reader, &part, AttributeKind::TerminalIdentifier, printable)?;
+                visitor.push_string(reader, &part, AttributeKind::TerminalIdentifier, printable)?;
             }
             ORGANIZATION_NAME => {
-                view.push_string(reader, &part, AttributeKind::Organization, printable)?;
+                visitor.push_string(reader, &part, AttributeKind::Organization, printable)?;
             }
             NUMERIC_USER_IDENTIFIER => {
-                view.push_string(reader, &part, AttributeKind::NumericUserIdentifier, printable)?;
+                visitor.push_string(
+                    reader,
+                    &part,
+                    AttributeKind::NumericUserIdentifier,
+                    printable,
+                )?;
             }
-            PERSONAL_NAME_TAG => personal_name(reader, &part, printable, view)?,
-            ORGANIZATIONAL_UNIT_NAMES => organizational_units(reader, &part, printable, view)?,
+            PERSONAL_NAME_TAG => personal_name(reader, &part, printable, visitor)?,
+            ORGANIZATIONAL_UNIT_NAMES => organizational_units(reader, &part, printable, visitor)?,
             _ => {
                 reader.skip(&part)?;
             }
@@ -278,14 +304,14 @@ fn personal_name<'a>(
     reader: &mut Reader<'a>,
     header: &Header,
     repertoire: Repertoire,
-    view: &mut OrAddressView<'a>,
+    visitor: &mut Visitor<impl FnMut(Attribute<'a>)>,
 ) -> Result<(), Error> {
     let scope = reader.enter(header)?;
     while let Some(part) = reader.next(&scope)? {
         let index = part.tag.number() as usize;
         match PERSONAL_NAME.get(index) {
             Some(&kind) if part.tag == Tag::context(index as u32) => {
-                any_string(reader, &part, kind, repertoire, view)?;
+                any_string(reader, &part, kind, repertoire, visitor)?;
             }
             _ => {
                 reader.skip(&part)?;
@@ -299,13 +325,13 @@ fn organizational_units<'a>(
     reader: &mut Reader<'a>,
     header: &Header,
     repertoire: Repertoire,
-    view: &mut OrAddressView<'a>,
+    visitor: &mut Visitor<impl FnMut(Attribute<'a>)>,
 ) -> Result<(), Error> {
     let scope = reader.enter(header)?;
     let mut kinds = ORGANIZATIONAL_UNITS.into_iter();
     while let Some(part) = reader.next(&scope)? {
         let kind = kinds.next().ok_or_else(|| too_many_units(&part))?;
-        any_string(reader, &part, kind, repertoire, view)?;
+        any_string(reader, &part, kind, repertoire, visitor)?;
     }
     Ok(())
 }
@@ -318,7 +344,7 @@ fn domain_defined_attributes<'a>(
     reader: &mut Reader<'a>,
     header: &Header,
     repertoire: Repertoire,
-    view: &mut OrAddressView<'a>,
+    visitor: &mut Visitor<impl FnMut(Attribute<'a>)>,
 ) -> Result<(), Error> {
     let scope = reader.enter(header)?;
     while let Some(part) = reader.next(&scope)? {
@@ -329,7 +355,7 @@ fn domain_defined_attributes<'a>(
         let (repertoire, octets) = characters(reader, &value_header, repertoire)?;
         reader.leave(&inner)?;
         let kind = AttributeKind::DomainDefined;
-        view.push(Attribute { kind, repertoire, octets, type_octets }, part.start)?;
+        visitor.push(Attribute { kind, repertoire, octets, type_octets }, part.start)?;
     }
     Ok(())
 }
@@ -340,10 +366,10 @@ fn any_string<'a>(
     header: &Header,
     kind: AttributeKind,
     repertoire: Repertoire,
-    view: &mut OrAddressView<'a>,
+    visitor: &mut Visitor<impl FnMut(Attribute<'a>)>,
 ) -> Result<(), Error> {
     let (repertoire, octets) = characters(reader, header, repertoire)?;
-    view.push(Attribute { kind, repertoire, octets, type_octets: &[] }, header.start)
+    visitor.push(Attribute { kind, repertoire, octets, type_octets: &[] }, header.start)
 }
 
 #[inline]
@@ -379,7 +405,7 @@ fn characters<'a>(
 fn extension_attributes<'a>(
     reader: &mut Reader<'a>,
     header: &Header,
-    view: &mut OrAddressView<'a>,
+    visitor: &mut Visitor<impl FnMut(Attribute<'a>)>,
 ) -> Result<(), Error> {
     let scope = reader.enter(header)?;
     while let Some(attribute) = reader.next(&scope)? {
@@ -391,7 +417,7 @@ fn extension_attributes<'a>(
         super::scan::expect(&value_header, EXTENSION_ATTRIBUTE_VALUE)?;
         let explicit = reader.enter(&value_header)?;
         let value = reader.header()?;
-        extension_attribute(reader, number, &value, view)?;
+        extension_attribute(reader, number, &value, visitor)?;
         reader.leave(&explicit)?;
         reader.leave(&inner)?;
     }
@@ -403,23 +429,23 @@ fn extension_attribute<'a>(
     reader: &mut Reader<'a>,
     number: i64,
     value: &Header,
-    view: &mut OrAddressView<'a>,
+    visitor: &mut Visitor<impl FnMut(Attribute<'a>)>,
 ) -> Result<(), Error> {
     use Repertoire::{Printable, Teletex, Universal};
     match number {
-        1 => any_string(reader, value, AttributeKind::CommonName, Printable, view),
-        2 => any_string(reader, value, AttributeKind::CommonName, Teletex, view),
-        24 => any_string(reader, value, AttributeKind::CommonName, Universal, view),
-        3 => any_string(reader, value, AttributeKind::Organization, Teletex, view),
-        25 => any_string(reader, value, AttributeKind::Organization, Universal, view),
-        4 => personal_name(reader, value, Teletex, view),
-        26 => personal_name(reader, value, Universal, view),
-        5 => organizational_units(reader, value, Teletex, view),
-        27 => organizational_units(reader, value, Universal, view),
-        6 => domain_defined_attributes(reader, value, Teletex, view),
-        28 => domain_defined_attributes(reader, value, Universal, view),
-        22 if value.tag == Tag::SEQUENCE => extended_network_address(reader, value, view),
-        23 => any_string(reader, value, AttributeKind::TerminalType, Repertoire::Other, view),
+        1 => any_string(reader, value, AttributeKind::CommonName, Printable, visitor),
+        2 => any_string(reader, value, AttributeKind::CommonName, Teletex, visitor),
+        24 => any_string(reader, value, AttributeKind::CommonName, Universal, visitor),
+        3 => any_string(reader, value, AttributeKind::Organization, Teletex, visitor),
+        25 => any_string(reader, value, AttributeKind::Organization, Universal, visitor),
+        4 => personal_name(reader, value, Teletex, visitor),
+        26 => personal_name(reader, value, Universal, visitor),
+        5 => organizational_units(reader, value, Teletex, visitor),
+        27 => organizational_units(reader, value, Universal, visitor),
+        6 => domain_defined_attributes(reader, value, Teletex, visitor),
+        28 => domain_defined_attributes(reader, value, Universal, visitor),
+        22 if value.tag == Tag::SEQUENCE => extended_network_address(reader, value, visitor),
+        23 => any_string(reader, value, AttributeKind::TerminalType, Repertoire::Other, visitor),
         _ => {
             let element = reader.skip(value)?.span();
             let attribute = Attribute {
@@ -428,7 +454,7 @@ fn extension_attribute<'a>(
                 octets: reader.octets_of(element),
                 type_octets: &[],
             };
-            view.push(attribute, value.start)
+            visitor.push(attribute, value.start)
         }
     }
 }
@@ -437,13 +463,13 @@ fn extension_attribute<'a>(
 fn extended_network_address<'a>(
     reader: &mut Reader<'a>,
     header: &Header,
-    view: &mut OrAddressView<'a>,
+    visitor: &mut Visitor<impl FnMut(Attribute<'a>)>,
 ) -> Result<(), Error> {
     let scope = reader.enter(header)?;
     while let Some(part) = reader.next(&scope)? {
         if part.tag == Tag::context(0) {
             let kind = AttributeKind::NetworkAddress;
-            view.push_string(reader, &part, kind, Repertoire::Printable)?;
+            visitor.push_string(reader, &part, kind, Repertoire::Printable)?;
         } else {
             reader.skip(&part)?;
         }

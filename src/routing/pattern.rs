@@ -82,23 +82,29 @@ impl Attribute {
         }
     }
 
-    /// What it is called in an O/R address.
-    pub const fn kind(self) -> AttributeKind {
-        match self {
-            Attribute::Country => AttributeKind::Country,
-            Attribute::Administration => AttributeKind::AdministrationDomain,
-            Attribute::Private => AttributeKind::PrivateDomain,
-            Attribute::Organization => AttributeKind::Organization,
-            Attribute::Unit1 => AttributeKind::OrganizationalUnit1,
-            Attribute::Unit2 => AttributeKind::OrganizationalUnit2,
-            Attribute::Unit3 => AttributeKind::OrganizationalUnit3,
-            Attribute::Unit4 => AttributeKind::OrganizationalUnit4,
-            Attribute::CommonName => AttributeKind::CommonName,
-            Attribute::Surname => AttributeKind::Surname,
-            Attribute::GivenName => AttributeKind::GivenName,
-            Attribute::NetworkAddress => AttributeKind::NetworkAddress,
-            Attribute::NumericUserIdentifier => AttributeKind::NumericUserIdentifier,
-        }
+    /// The attribute of this kind, if routing looks at it.
+    pub const fn of_kind(kind: AttributeKind) -> Option<Attribute> {
+        Some(match kind {
+            AttributeKind::Country => Attribute::Country,
+            AttributeKind::AdministrationDomain => Attribute::Administration,
+            AttributeKind::PrivateDomain => Attribute::Private,
+            AttributeKind::Organization => Attribute::Organization,
+            AttributeKind::OrganizationalUnit1 => Attribute::Unit1,
+            AttributeKind::OrganizationalUnit2 => Attribute::Unit2,
+            AttributeKind::OrganizationalUnit3 => Attribute::Unit3,
+            AttributeKind::OrganizationalUnit4 => Attribute::Unit4,
+            AttributeKind::CommonName => Attribute::CommonName,
+            AttributeKind::Surname => Attribute::Surname,
+            AttributeKind::GivenName => Attribute::GivenName,
+            AttributeKind::NetworkAddress => Attribute::NetworkAddress,
+            AttributeKind::NumericUserIdentifier => Attribute::NumericUserIdentifier,
+            AttributeKind::TerminalIdentifier
+            | AttributeKind::TerminalType
+            | AttributeKind::Initials
+            | AttributeKind::GenerationQualifier
+            | AttributeKind::DomainDefined
+            | AttributeKind::Extension(_) => return None,
+        })
     }
 
     fn from_label(label: &str) -> Option<Attribute> {

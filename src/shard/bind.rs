@@ -193,6 +193,9 @@ impl<E: Engine> Shard<E> {
     /// Takes over a connection whose caller another shard has identified.
     pub(super) fn adopt(&mut self, adopted: Adopted<E::Detached>) {
         let Adopted { detached, stack, connector, peer, early } = adopted;
+        if self.is_stopping() {
+            return tracing::warn!(%peer, "connection refused: the relay stops");
+        }
         let socket = match self.engine.adopt(detached) {
             Ok(socket) => socket,
             Err(error) => {

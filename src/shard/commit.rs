@@ -18,7 +18,7 @@ use crate::io::Engine;
 use crate::mta::decide::Hop;
 use crate::osi::rtse::TransferRefusal;
 use crate::routing::ConnectorIndex;
-use crate::store::{Confirm, MessageReference, Outcome};
+use crate::store::{self, Confirm, MessageReference, Outcome};
 
 /// What an answer of the log is waited for by.
 pub(crate) enum Pending {
@@ -208,49 +208,91 @@ impl<E: Engine> Shard<E> {
                 self.record_outcome(reference, target, outcome)
             }
             Mail::AttemptRequest { owner, connector, reference, target } => {
-                let ticket =
-                    self.pending.insert(Pending::Attempt { owner, connector, reference, target });
-                let log = self.log_of(reference);
-                let asked = self.logs.get_mut(log).map(|log| {
-                    log.outcome_request(Some(ticket as u64), reference, target, Outcome::Attempted)
-                });
-                if !matches!(asked, Some(Ok(()))) {
-                    self.pending.try_remove(ticket);
-                }
+                self.request_mark(owner, connector, reference, target);
             }
             Mail::AttemptConfirm { connector, reference, target } => {
                 self.connectors[usize::from(connector.0)].queue.marked(reference, target);
                 self.active.push(connector.0);
             }
             Mail::FetchRequest { owner, transfer, reference, offset, size } => {
-                let ticket = self.pending.insert(Pending::Fetch { owner, transfer });
-                let log = self.log_of(reference);
-                let asked = self
-                    .logs
-                    .get_mut(log)
-                    .map(|log| log.fetch_request(ticket as u64, reference, offset, size));
-                if !matches!(asked, Some(Ok(()))) {
-                    self.pending.try_remove(ticket);
-                    self.tell(owner, Mail::FetchConfirm { transfer, octets: None });
-                }
+                self.request_fetch(owner, transfer, reference, offset, size);
             }
             Mail::FetchConfirm { transfer, octets } => self.fetched(transfer, octets),
             Mail::ReleaseBuffers => self.release_own_buffers(),
         }
     }
 
-    /// Notes an outcome in the home log; it need not be waited for.
-    pub(super) fn record_outcome(
+    fn request_mark(
         &mut self,
+        owner: u16,
+        connector: ConnectorIndex,
         reference: MessageReference,
         target: u16,
-        outcome: Outcome,
     ) {
-        let log = self.log_of(reference);
-        if let Some(Err(error)) =
-            self.logs.get_mut(log).map(|log| log.outcome_request(None, reference, target, outcome))
-        {
-            tracing::error!(%error, "an outcome could not be recorded; the message may be sent again after a restart");
+        let ticket = self.pending.insert(Pending::Attempt { owner, connector, reference, target });
+        let slot = self.log_of(reference);
+        let asked = self.logs.get_mut(slot).map(|log| {
+            log.outcome_request(Some(ticket as u64), reference, target, Outcome::Attempted)
+        });
+        if matches!(asked, Some(Ok(()))) {
+            return;
+        }
+        self.pending.try_remove(ticket);
+        if is_for_now(asked) {
+            self.put_off.push(Mail::AttemptRequest { owner, connector, reference, target });
+        }
+    }
+
+    fn request_fetch(
+        &mut self,
+        owner: u16,
+        transfer: u64,
+        reference: MessageReference,
+        offset: u64,
+        size: usize,
+    ) {
+        let ticket = self.pending.insert(Pending::Fetch { owner, transfer });
+        let slot = self.log_of(reference);
+        let asked = self
+            .logs
+            .get_mut(slot)
+            .map(|log| log.fetch_request(ticket as u64, reference, offset, size));
+        if matches!(asked, Some(Ok(()))) {
+            return;
+        }
+        self.pending.try_remove(ticket);
+        if is_for_now(asked) {
+            self.put_off.push(Mail::FetchRequest { owner, transfer, reference, offset, size });
+        } else if owner == self.index {
+            // The connection that asks is being worked on, and hears of it when that is over.
+            self.put_off.push(Mail::FetchConfirm { transfer, octets: None });
+        } else {
+            self.tell(owner, Mail::FetchConfirm { transfer, octets: None });
+        }
+    }
+
+    /// Notes an outcome in the home log; it need not be waited for.
+    fn record_outcome(&mut self, reference: MessageReference, target: u16, outcome: Outcome) {
+        let slot = self.log_of(reference);
+        let asked = self
+            .logs
+            .get_mut(slot)
+            .map(|log| log.outcome_request(None, reference, target, outcome));
+        match asked {
+            Some(Ok(())) | None => {}
+            Some(Err(store::Error::Busy | store::Error::Full)) => {
+                self.put_off.push(Mail::Outcome { reference, target, outcome });
+            }
+            Some(Err(error)) => {
+                tracing::error!(%error, "an outcome could not be recorded; the message may be sent again after a restart");
+            }
+        }
+    }
+
+    /// Asks a log again for what it had no room or buffer for.
+    pub(super) fn retry_put_off(&mut self) {
+        for mail in std::mem::take(&mut self.put_off) {
+            self.handle_mail(mail);
         }
     }
 
@@ -318,4 +360,9 @@ impl<E: Engine> Shard<E> {
             self.transfer_fetched(key, octets);
         }
     }
+}
+
+/// Whether a log refuses only until it has a segment or a buffer free.
+fn is_for_now(asked: Option<Result<(), store::Error>>) -> bool {
+    matches!(asked, Some(Err(store::Error::Busy | store::Error::Full)))
 }

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use smallvec::SmallVec;
+
 use super::intake::Intake;
 use super::queue::Queued;
 use super::token::ConnectionKey;
@@ -48,6 +50,8 @@ pub(crate) struct Sending {
     pub(crate) fetching: bool,
     /// The first stored octets, when one fetch does not hold the envelope.
     pub(crate) head: Vec<u8>,
+    /// The MTS-identifier's element, once the activity is begun: what the log says when it ends in doubt.
+    pub(crate) identifier: SmallVec<[u8; 96]>,
     /// Whether the stack has been asked to begin the activity.
     pub(crate) begun: bool,
 }

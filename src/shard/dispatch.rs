@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::Shard;
 use super::connection::{Connection, Sending, Stage};
 use super::mail::Mail;
@@ -17,6 +19,7 @@ use crate::base::limits::{
     ATTEMPT_AHEAD_COUNT, ENVELOPE_SIZE_MAX, EXTERNAL_OVERHEAD_SIZE_MAX, FETCH_SIZE,
 };
 use crate::io::Engine;
+use crate::mta::metadata;
 use crate::mta::prepare::{Relay, prepare};
 use crate::osi::rtse::{TransferRefusal, external};
 use crate::p1::scan::{Progress, scan, scan_prefix};
@@ -39,6 +42,8 @@ pub(crate) struct ConnectorState {
     pub(super) failure_count: u32,
     /// No association is opened before this.
     pub(super) retry_at: Instant,
+    /// Nothing is sent before this: the partner has refused a transfer.
+    pub(super) resume_at: Instant,
     /// Which of the partner's addresses is tried next.
     pub(super) next_address: usize,
     /// Messages taken from the queue since marks were last asked for ahead.
@@ -63,6 +68,9 @@ impl<E: Engine> Shard<E> {
 
     fn dispatch(&mut self, connector: ConnectorIndex) {
         let index = usize::from(connector.0);
+        if self.connectors[index].resume_at > self.now.instant {
+            return;
+        }
         while let Some(&key) = self.connectors[index].idle.last() {
             self.mark_ahead(connector);
             let Some(queued) = self.connectors[index].queue.pop_marked() else { break };
@@ -126,6 +134,7 @@ impl<E: Engine> Shard<E> {
             fetch_offset: 0,
             fetching: false,
             head: Vec::new(),
+            identifier: SmallVec::new(),
             begun: false,
         });
         match resident {
@@ -247,6 +256,7 @@ impl<E: Engine> Shard<E> {
             return self.fail_connection(connection, "a stored message cannot be sent");
         }
         sending.begun = true;
+        sending.identifier = SmallVec::from_slice(self.scan.mts_identifier.element.octets(apdu));
         let to_fetch = sending.queued.apdu_size as usize - apdu.len();
         let envelope_end = self.scan.envelope_end() as usize;
         let rest = sending.queued.apdu_size as usize - envelope_end;
@@ -302,6 +312,8 @@ impl<E: Engine> Shard<E> {
         tracing::warn!(peer = %connection.peer, ?reason, "the partner refused a transfer; it is tried again");
         if let Some(connector) = connection.connector {
             self.note_failure(connector);
+            let state = &mut self.connectors[usize::from(connector.0)];
+            state.resume_at = state.retry_at;
         }
         self.return_to_queue(connection);
         self.became_idle(connection);
@@ -319,7 +331,7 @@ impl<E: Engine> Shard<E> {
         if sending.begun && complete && connection.stage != Stage::Bound {
             self.counters.in_doubt_lost.add(1);
             tracing::warn!(
-                reference = ?sending.queued.reference,
+                mts_identifier = %metadata::identifier_text(&sending.identifier),
                 connector = self.snapshot.connector(connector).name,
                 "in doubt: the end was sent and no confirmation seen; sent anew, possibly twice"
             );
@@ -331,12 +343,12 @@ impl<E: Engine> Shard<E> {
     /// An association may carry the next message.
     pub(super) fn became_idle(&mut self, connection: &mut Connection) {
         let Some(connector) = connection.connector else { return };
-        if connection.is_ready_to_send() && !self.stopping {
+        if connection.is_ready_to_send() && !self.is_stopping() {
             let disconnect_time = self.snapshot.connector(connector).disconnect_time;
             self.set_deadline(connection, self.now.instant + disconnect_time);
             self.connectors[usize::from(connector.0)].idle.push(connection.key);
             self.active.push(connector.0);
-        } else if self.stopping {
+        } else if self.is_stopping() {
             self.release_when_idle(connection);
         }
     }

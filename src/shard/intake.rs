@@ -1,7 +1,8 @@
 //! Transfer in: from the first octets of an activity to a record in the log.
 //!
 //! Small transfers are gathered in memory and appended whole. Beyond [`CHUNK_SIZE`] they stream into the
-//! log as chunks while they arrive, and only the envelope is kept to be scanned. Nothing is acknowledged
+//! log as chunks while they arrive, and only the envelope is kept to be scanned. When the log has no room
+//! for a chunk, receiving on that connection pauses until it has. Nothing is acknowledged
 //! here: that is [`super::commit`]'s, when the record is durable.
 
 use std::time::Duration;
@@ -79,6 +80,8 @@ pub(crate) struct Intake {
     complete: bool,
     /// When it ended.
     ended: Instant,
+    /// Since when receiving is paused, because the log has no room for what is in `staging`.
+    paused: Option<Instant>,
 }
 
 /// The state of a transfer too large to be gathered.
@@ -119,9 +122,10 @@ impl<E: Engine> Shard<E> {
     /// Takes transferred octets.
     pub(super) fn take_transfer_data(
         &mut self,
-        intake: &mut Intake,
+        connection: &mut Connection,
         octets: &[u8],
     ) -> Result<(), IntakeError> {
+        let intake = &mut connection.intake;
         intake.size += octets.len();
         if intake.size > APDU_SIZE_MAX + EXTERNAL_OVERHEAD_SIZE_MAX {
             return Err(IntakeError::TooLong);
@@ -130,7 +134,7 @@ impl<E: Engine> Shard<E> {
             intake.staging.extend_from_slice(octets);
             return Ok(());
         }
-        let streamed = intake.streamed.get_or_insert_with(|| {
+        intake.streamed.get_or_insert_with(|| {
             Box::new(Streamed {
                 chunks: Chunks::default(),
                 head: Vec::new(),
@@ -139,17 +143,67 @@ impl<E: Engine> Shard<E> {
             })
         });
         let mut rest = octets;
-        while !rest.is_empty() {
+        while connection.intake.paused.is_none() && !rest.is_empty() {
+            let intake = &mut connection.intake;
             let (piece, after) = rest.split_at(rest.len().min(CHUNK_SIZE - intake.staging.len()));
             intake.staging.extend_from_slice(piece);
             rest = after;
-            if intake.staging.len() == CHUNK_SIZE {
-                streamed.take(&intake.staging, &mut self.scan)?;
-                self.logs[0].chunk_request(&mut streamed.chunks, &intake.staging)?;
-                intake.staging.clear();
+            if intake.staging.len() == CHUNK_SIZE && !self.store_chunk(intake)? {
+                intake.paused = Some(self.now.instant);
+                self.blocked.push(connection.key);
+                self.release_buffers();
             }
         }
+        // What was received before the pause took effect.
+        connection.intake.staging.extend_from_slice(rest);
+        if connection.intake.paused.is_some()
+            && let Some(association) = &connection.association
+        {
+            let socket = association.socket();
+            self.engine.submit(
+                Subject::Connection(connection.key).token(),
+                Operation::PauseReceive { socket },
+            );
+        }
         Ok(())
+    }
+
+    /// Moves the front of what is staged to the log; `false` when the log has no room now.
+    fn store_chunk(&mut self, intake: &mut Intake) -> Result<bool, IntakeError> {
+        let Some(streamed) = &mut intake.streamed else { return Ok(true) };
+        let chunk = &intake.staging[..intake.staging.len().min(CHUNK_SIZE)];
+        match self.logs[0].chunk_request(&mut streamed.chunks, chunk) {
+            Ok(_) => {}
+            Err(store::Error::Busy | store::Error::Full) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        streamed.take(chunk, &mut self.scan)?;
+        let size = chunk.len();
+        intake.staging.drain(..size);
+        Ok(true)
+    }
+
+    /// Goes on with an intake that is paused; `false` when the log still has no room.
+    fn resume_intake(&mut self, connection: &mut Connection) -> Result<bool, IntakeError> {
+        while connection.intake.staging.len() >= CHUNK_SIZE {
+            if !self.store_chunk(&mut connection.intake)? {
+                return Ok(false);
+            }
+        }
+        self.resume_receiving(connection);
+        Ok(true)
+    }
+
+    /// Ends a pause of this intake, unless all intake is paused.
+    fn resume_receiving(&mut self, connection: &mut Connection) {
+        if connection.intake.paused.take().is_some()
+            && !self.intake_paused
+            && let Some(association) = &connection.association
+        {
+            let socket = association.socket();
+            self.engine
+                .submit(Subject::Connection(connection.key).token(), Operation::Receive { socket });
+        }
     }
 
     /// The activity has ended: scans, decides and appends. The confirmation follows the commit.
@@ -157,6 +211,9 @@ impl<E: Engine> Shard<E> {
         if !connection.intake.complete {
             connection.intake.complete = true;
             connection.intake.ended = self.now.instant;
+        }
+        if connection.intake.paused.is_some() {
+            return Ok(());
         }
         match self.append_transfer(connection) {
             Err(IntakeError::Store(store::Error::Busy | store::Error::Full))
@@ -316,18 +373,31 @@ impl<E: Engine> Shard<E> {
     pub(super) fn retry_blocked(&mut self) {
         for key in std::mem::take(&mut self.blocked) {
             let Some(mut connection) = self.connections.take(key) else { continue };
-            if connection.intake.complete
-                && let Err(error) = self.end_transfer(&mut connection)
-            {
+            if let Err(error) = self.retry_intake(&mut connection) {
                 self.refuse_transfer(&mut connection, &error);
             }
             self.connections.put_back(connection);
         }
     }
 
+    fn retry_intake(&mut self, connection: &mut Connection) -> Result<(), IntakeError> {
+        if let Some(since) = connection.intake.paused
+            && !self.resume_intake(connection)?
+        {
+            if self.now.instant > since + STORE_PATIENCE {
+                return Err(store::Error::Busy.into());
+            }
+            self.blocked.push(connection.key);
+            self.release_buffers();
+            return Ok(());
+        }
+        if connection.intake.complete { self.end_transfer(connection) } else { Ok(()) }
+    }
+
     /// Refuses what came in: politely when the limit is ours, by an abort when the peer is at fault.
     pub(super) fn refuse_transfer(&mut self, connection: &mut Connection, error: &IntakeError) {
         tracing::warn!(peer = %connection.peer, fault = error.fault().as_str(), %error, "transfer refused");
+        self.resume_receiving(connection);
         if let Some(chunks) = connection.intake.reset() {
             self.logs[0].abandon(chunks);
         }
@@ -352,6 +422,7 @@ impl<E: Engine> Shard<E> {
 
     /// Drops what a connection had not finished taking in.
     pub(super) fn abandon_intake(&mut self, connection: &mut Connection) {
+        self.resume_receiving(connection);
         if let Some(chunks) = connection.intake.reset() {
             self.logs[0].abandon(chunks);
         }
@@ -374,7 +445,8 @@ impl<E: Engine> Shard<E> {
             let Some(socket) = connection.association.as_ref().map(Association::socket) else {
                 continue;
             };
-            if connection.stage != Stage::Bound {
+            let waits = !behind && connection.intake.paused.is_some();
+            if connection.stage != Stage::Bound || waits {
                 continue;
             }
             let operation = match behind {

@@ -41,7 +41,7 @@ impl<E: Engine> Shard<E> {
 
     /// A partner calls.
     pub(super) fn accepted(&mut self, socket: Socket, peer: SocketAddr) {
-        if self.stopping
+        if self.is_stopping()
             || self.connections.len() >= CONNECTION_COUNT_MAX
             || self.unbound_count >= self.snapshot.settings.unbound_connection_count_max
         {
@@ -65,19 +65,18 @@ impl<E: Engine> Shard<E> {
     pub(super) fn open_if_allowed(&mut self, connector: ConnectorIndex) {
         let snapshot = std::sync::Arc::clone(&self.snapshot);
         let settings = snapshot.connector(connector);
+        let stopping = self.is_stopping();
         let state = &mut self.connectors[usize::from(connector.0)];
         let enough = state.calling_count >= settings.association_count_max
             || state.queue.len() <= usize::from(state.opening_count) * 2;
-        if enough
-            || settings.addresses.is_empty()
-            || self.stopping
-            || state.retry_at > self.now.instant
+        if enough || settings.addresses.is_empty() || stopping || state.retry_at > self.now.instant
         {
             return;
         }
         let address = settings.addresses[state.next_address % settings.addresses.len()];
         state.calling_count += 1;
         state.opening_count += 1;
+        state.queue.set_memory_aside();
         let key = self.connections.insert(Role::Calling, address, self.now.instant);
         let Some(mut connection) = self.connections.take(key) else { return };
         connection.connector = Some(connector);
@@ -201,15 +200,17 @@ impl<E: Engine> Shard<E> {
     fn indicated(&mut self, connection: &mut Connection, indication: Indication<'_>) {
         match indication {
             Indication::TransferData(octets) => {
-                let mut intake = std::mem::take(&mut connection.intake);
-                let taken = self.take_transfer_data(&mut intake, octets);
-                connection.intake = intake;
-                if let Err(error) = taken {
+                if let Err(error) = self.take_transfer_data(connection, octets) {
                     self.refuse_transfer(connection, &error);
                 }
             }
-            Indication::TransferStart | Indication::TransferDiscarded => {
-                self.abandon_intake(connection)
+            Indication::TransferStart if self.is_stopping() => self.refuse_new_transfer(connection),
+            Indication::TransferStart => self.abandon_intake(connection),
+            Indication::TransferDiscarded => {
+                self.abandon_intake(connection);
+                if self.is_stopping() {
+                    self.release_when_idle(connection);
+                }
             }
             Indication::TransferEnd => {
                 if let Err(error) = self.end_transfer(connection) {
@@ -343,6 +344,9 @@ impl<E: Engine> Shard<E> {
 
     fn deadline_passed(&mut self, connection: &mut Connection) {
         match connection.stage {
+            Stage::Bound if self.is_stopping() && connection.role == Role::Called => {
+                self.release_when_idle(connection);
+            }
             Stage::Bound if connection.is_ready_to_send() && connection.role == Role::Calling => {
                 self.begin_release(connection);
             }

@@ -99,13 +99,15 @@ pub(crate) struct Adopted<D> {
 
 impl<D> Mail<D> {
     fn is_outcome(&self) -> bool {
-        matches!(
-            self,
-            Mail::Outcome { .. }
-                | Mail::AttemptConfirm { .. }
-                | Mail::FetchConfirm { .. }
-                | Mail::ReleaseBuffers
-        )
+        match self {
+            // A mark that is withdrawn must not overtake the request for it.
+            Mail::Outcome { outcome, .. } => *outcome != Outcome::Deferred,
+            Mail::AttemptConfirm { .. } | Mail::FetchConfirm { .. } | Mail::ReleaseBuffers => true,
+            Mail::Enqueue { .. }
+            | Mail::Adopt(_)
+            | Mail::AttemptRequest { .. }
+            | Mail::FetchRequest { .. } => false,
+        }
     }
 }
 
@@ -121,6 +123,11 @@ impl<D> Mailbox<D> {
             work: ArrayQueue::new(MAILBOX_WORK_COUNT_MAX),
             outcomes: ArrayQueue::new(MAILBOX_OUTCOME_COUNT_MAX),
         })
+    }
+
+    /// Whether there is no mail.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.outcomes.is_empty() && self.work.is_empty()
     }
 
     /// The next mail, outcomes first.

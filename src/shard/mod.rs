@@ -28,7 +28,7 @@ mod token;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use slab::Slab;
@@ -46,9 +46,10 @@ use commit::Pending;
 use connection::Connections;
 use counters::Counters;
 use dispatch::ConnectorState;
-use mail::{Mailbox, Route};
+use mail::{Mail, Mailbox, Route};
 use queue::Queued;
 use settings::Snapshot;
+use stop::StopStage;
 use token::{ConnectionKey, Subject};
 
 /// What all shards of a relay share.
@@ -57,6 +58,8 @@ pub(crate) struct Shared<D> {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     /// Set once, to stop gracefully.
     pub(crate) stop: AtomicBool,
+    /// Steps of the stop that shards have done, over all shards.
+    pub(crate) stop_steps: AtomicUsize,
     /// Every shard's mailbox, by index.
     pub(crate) mailboxes: Vec<Arc<Mailbox<D>>>,
 }
@@ -74,6 +77,8 @@ pub(crate) struct Shard<E: Engine> {
     logs: Vec<Log>,
     /// What the log's answers are waited for by: the slot is the ticket.
     pending: Slab<Pending>,
+    /// Requests that a log had no room or no buffer for, to be made again.
+    put_off: Vec<Mail<E::Detached>>,
     /// Messages without a route, kept for the operator.
     held: Vec<Queued>,
     /// When outcomes that nobody waits for are committed by themselves.
@@ -99,7 +104,8 @@ pub(crate) struct Shard<E: Engine> {
     /// The ways to the other shards, by index; `None` at our own.
     routes: Vec<Option<Route<E::Detached>>>,
     intake_paused: bool,
-    stopping: bool,
+    stop_stage: StopStage,
+    stop_began: Instant,
 
     completions: Vec<Completion<E::Detached>>,
     scan: Scan,
@@ -140,7 +146,8 @@ impl<E: Engine> Shard<E> {
             snapshot,
             counters,
             logs,
-            pending: Slab::new(),
+            pending: Slab::with_capacity(PENDING_COUNT_EXPECTED),
+            put_off: Vec::new(),
             held: Vec::new(),
             flush_at: None,
             resident_count: 0,
@@ -155,7 +162,8 @@ impl<E: Engine> Shard<E> {
             timers: Timers::default(),
             routes,
             intake_paused: false,
-            stopping: false,
+            stop_stage: StopStage::Running,
+            stop_began: Instant::default(),
             completions: Vec::new(),
             scan: Scan::default(),
             decision: Decision::default(),
@@ -171,7 +179,7 @@ impl<E: Engine> Shard<E> {
         self.submit_log_operations();
     }
 
-    /// Accepts once the log can take what comes.
+    /// Accepts once the log can take what comes, or can do no more for it: a full one refuses politely.
     fn begin_accepting(&mut self) {
         self.accepting = true;
         for (index, &listener) in self.listeners.iter().enumerate() {
@@ -190,7 +198,7 @@ impl<E: Engine> Shard<E> {
         self.engine.poll(deadline, &mut completions)?;
         self.now = self.engine.now();
         self.follow_configuration();
-        if !self.stopping && self.shared.stop.load(Ordering::Acquire) {
+        if !self.is_stopping() && self.shared.stop.load(Ordering::Acquire) {
             self.begin_stop();
         }
         for completion in completions.drain(..) {
@@ -202,20 +210,18 @@ impl<E: Engine> Shard<E> {
             self.timer_fired(subject);
         }
         self.confirm_commits();
+        self.retry_put_off();
         self.retry_blocked();
         self.dispatch_active();
         self.submit_log_operations();
-        if !self.accepting && self.logs[0].is_ready() {
+        if !self.accepting && (self.logs[0].is_ready() || !self.logs[0].is_preparing()) {
             self.begin_accepting();
         }
         self.flush_dirty();
         self.post();
         self.pause_or_resume_intake();
         self.publish_counters();
-        let stopped = self.stopping
-            && self.connections.len() == 0
-            && !self.logs.iter().any(Log::has_uncommitted);
-        Ok(if stopped { Turn::Stopped } else { Turn::Running })
+        Ok(self.proceed_with_stop())
     }
 
     /// Goes over to the configuration in force: one pointer is compared, and seldom exchanged.
@@ -228,12 +234,14 @@ impl<E: Engine> Shard<E> {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        // After a restart there may be work, and a log that is ready, without any completion to come.
-        if !self.active.is_empty() || (!self.accepting && self.logs[0].is_ready()) {
+        // After a restart there may be work, and a log that is ready or full, without any completion to
+        // come.
+        if !self.active.is_empty() || (!self.accepting && !self.logs[0].is_preparing()) {
             return Some(self.now.instant);
         }
         let behind = self.routes.iter().flatten().any(Route::is_behind);
-        let soon = (behind || !self.blocked.is_empty()).then(|| self.now.instant + RETRY_SOON);
+        let waiting = behind || !self.blocked.is_empty() || !self.put_off.is_empty();
+        let soon = (waiting || self.is_waiting_to_stop()).then(|| self.now.instant + RETRY_SOON);
         [self.timers.next_deadline(), self.flush_at, soon].into_iter().flatten().min()
     }
 
@@ -251,7 +259,7 @@ impl<E: Engine> Shard<E> {
                 Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(%error, "accepting failed");
-                    if !more && !self.stopping {
+                    if !more && !self.is_stopping() {
                         self.timers.arm(
                             self.now.instant + ACCEPT_RETRY,
                             Subject::Listener(index).to_word(),
@@ -267,7 +275,7 @@ impl<E: Engine> Shard<E> {
         match Subject::from_word(word) {
             Some(Subject::Connection(key)) => self.connection_timer(key),
             Some(Subject::Connector(index)) => self.active.push(index),
-            Some(Subject::Listener(index)) if !self.stopping => {
+            Some(Subject::Listener(index)) if !self.is_stopping() => {
                 if let Some(&listener) = self.listeners.get(index as usize) {
                     self.engine
                         .submit(Subject::Listener(index).token(), Operation::Accept { listener });
@@ -279,7 +287,7 @@ impl<E: Engine> Shard<E> {
 
     fn submit_log_operations(&mut self) {
         let mut left = false;
-        let flush = self.stopping || self.flush_at.is_some_and(|at| at <= self.now.instant);
+        let flush = self.is_stopping() || self.flush_at.is_some_and(|at| at <= self.now.instant);
         for (slot, log) in self.logs.iter_mut().enumerate() {
             if !flush && !log.is_waited_for() {
                 left |= log.has_uncommitted();
@@ -329,6 +337,8 @@ impl<E: Engine> Shard<E> {
     }
 }
 
+/// Answers of the log for which memory is set aside at once.
+const PENDING_COUNT_EXPECTED: usize = 1024;
 /// How soon a full mailbox or log is tried again.
 const RETRY_SOON: std::time::Duration = std::time::Duration::from_millis(1);
 /// How long outcomes wait for a message to be committed with. Lost in a crash, they leave their targets in

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
@@ -131,6 +131,7 @@ impl Node {
         let shared = Arc::new(Shared::<E::Detached> {
             snapshot: ArcSwap::from_pointee(Snapshot::new(settings)),
             stop: AtomicBool::new(false),
+            stop_steps: AtomicUsize::new(0),
             mailboxes: (0..shard_count).map(|_| Mailbox::new()).collect(),
         });
         let counters: Vec<Arc<Counters>> = (0..shard_count).map(|_| Arc::default()).collect();

@@ -7,6 +7,9 @@ use crate::base::clock::WallTime;
 use crate::p1::scan::Priority;
 use crate::store::MessageReference;
 
+/// Messages of a connector in use for which memory is set aside at once.
+const MESSAGE_COUNT_EXPECTED: usize = 1024;
+
 /// One message waiting for one next hop.
 #[derive(Debug)]
 pub(crate) struct Queued {
@@ -65,6 +68,12 @@ impl PriorityQueue {
         self.urgent.len() + self.normal.len() + self.non_urgent.len()
     }
 
+    /// Makes room for what a connector in use usually holds, so that its queue does not grow under load.
+    pub(crate) fn set_memory_aside(&mut self) {
+        let missing = MESSAGE_COUNT_EXPECTED.saturating_sub(self.normal.len());
+        self.normal.reserve(missing);
+    }
+
     /// Adds behind its equals.
     pub(crate) fn push(&mut self, queued: Queued) {
         self.of(queued.priority).push_back(queued);
@@ -101,6 +110,12 @@ impl PriorityQueue {
                 request(queued);
             }
         }
+    }
+
+    /// The messages whose mark is durable or on its way.
+    pub(crate) fn attempts(&self) -> impl Iterator<Item = &Queued> {
+        let queues = [&self.urgent, &self.normal, &self.non_urgent];
+        queues.into_iter().flatten().filter(|queued| queued.attempt != Attempt::Unmarked)
     }
 
     /// Lets go of all committed buffers.

@@ -4,7 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 
@@ -40,6 +40,7 @@ impl<E: Engine> Solo<E> {
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(Snapshot::new(settings)),
             stop: AtomicBool::new(false),
+            stop_steps: AtomicUsize::new(0),
             mailboxes: vec![Mailbox::new()],
         });
         let counters = Arc::<Counters>::default();

@@ -3,6 +3,8 @@
 //! It goes to disk only once every group of the segment is confirmed. So a footer that verifies speaks
 //! only of durable groups, and none is left over from beyond a recovery's end.
 
+use smallvec::SmallVec;
+
 use super::format::{FOOTER_ENTRY_SIZE, FOOTER_TRAILER_SIZE, FooterTrailer, RecordHeader, blocks};
 use crate::base::buffer::{Fill, Lease, Pool};
 use crate::base::limits::FOOTER_BUFFER_SIZE;
@@ -21,7 +23,7 @@ impl FooterBuffers {
 /// The entries of one segment so far.
 #[derive(Default)]
 pub(super) struct Footer {
-    fills: Vec<Fill>,
+    fills: SmallVec<[Fill; 16]>,
     size: usize,
     crc: u32,
 }

@@ -51,6 +51,11 @@ pub struct Counters {
     pub live_messages: u64,
 }
 
+/// Groups and operations under way for which memory is set aside at once.
+const GROUP_COUNT_EXPECTED: usize = 64;
+/// Tickets not yet confirmed for which memory is set aside at once.
+const TICKET_COUNT_EXPECTED: usize = 1024;
+
 /// One log of a store, owned by one shard.
 pub struct Log {
     pub(super) number: u16,
@@ -77,6 +82,7 @@ pub struct Log {
     pub(super) group_open: bool,
     pub(super) footer_buffers: FooterBuffers,
     pub(super) fetch_buffers: Pool,
+    header_buffers: Pool,
 
     pub(super) next_sequence: u64,
     pub(super) confirmed: u64,
@@ -132,16 +138,17 @@ impl Log {
             group_open: false,
             footer_buffers: FooterBuffers::new(),
             fetch_buffers: Pool::new(FETCH_BUFFER_SIZE, config.fetch_buffer_count),
+            header_buffers: Pool::new(HEADER_BLOCK_SIZE as usize, 2),
             next_sequence: 1,
             confirmed: 0,
-            commits: VecDeque::new(),
-            closed_groups: VecDeque::new(),
+            commits: VecDeque::with_capacity(GROUP_COUNT_EXPECTED),
+            closed_groups: VecDeque::with_capacity(GROUP_COUNT_EXPECTED),
             commits_under_way: 0,
-            tickets: VecDeque::new(),
+            tickets: VecDeque::with_capacity(TICKET_COUNT_EXPECTED),
             open_ticket_count: 0,
-            under_way: Slab::new(),
-            operations: VecDeque::new(),
-            confirms: VecDeque::new(),
+            under_way: Slab::with_capacity(GROUP_COUNT_EXPECTED),
+            operations: VecDeque::with_capacity(GROUP_COUNT_EXPECTED),
+            confirms: VecDeque::with_capacity(TICKET_COUNT_EXPECTED),
             failure: None,
             counters: Counters::default(),
             next_transfer_key: 0,
@@ -180,9 +187,25 @@ impl Log {
     pub fn is_ready(&self) -> bool {
         let kept = SPARE_SEGMENT_COUNT - 1 + usize::from(self.active.is_none());
         let prepared = self.prepared_count();
-        self.failure.is_none()
-            && prepared >= kept
-            && self.order.len() - prepared < self.config.segment_count_max
+        self.failure.is_none() && prepared >= kept && self.has_room_for_messages(prepared)
+    }
+
+    /// Whether segments that hold something are fewer than the bound. Outcomes may have gone beyond it,
+    /// so those that hold nothing any more and wait to be recycled are not counted.
+    fn has_room_for_messages(&self, prepared: usize) -> bool {
+        let in_use = self.order.len() - prepared;
+        let bound = self.config.segment_count_max;
+        in_use < bound
+            || in_use - self.order.iter().take_while(|it| self.is_recyclable(**it)).count() < bound
+    }
+
+    fn is_recyclable(&self, index: usize) -> bool {
+        self.active != Some(index) && self.segments[index].is_free(self.confirmed)
+    }
+
+    /// Whether segments are being made ready.
+    pub fn is_preparing(&self) -> bool {
+        self.header_under_way || self.creating
     }
 
     /// Seals the active segment and goes on to the next prepared one. Messages leave the last to
@@ -218,10 +241,7 @@ impl Log {
             return;
         }
         let oldest = self.order.front().copied();
-        let free = |index: &usize| {
-            self.active != Some(*index) && self.segments[*index].is_free(self.confirmed)
-        };
-        if let Some(index) = oldest.filter(free) {
+        if let Some(index) = oldest.filter(|index| self.is_recyclable(*index)) {
             self.order.pop_front();
             self.counters.segments_recycled += 1;
             self.write_header(index, oldest);
@@ -266,10 +286,11 @@ impl Log {
             size: segment.size,
         };
         let (file, size) = (segment.file, HEADER_BLOCK_SIZE as usize);
-        let mut fill = Fill::with_capacity(size);
+        let mut fill = self.header_buffers.take().unwrap_or_else(|| Fill::with_capacity(size));
         fill.append(&header.encode());
-        // A fresh block is zeros.
-        fill.advance(size - fill.filled());
+        let rest = size - fill.filled();
+        fill.spare_mut()[..rest].fill(0);
+        fill.advance(rest);
         let octets = fill.lease(0..size);
         self.order.push_back(index);
         self.header_under_way = true;

@@ -36,6 +36,10 @@ pub(super) struct Segment {
     pub(super) sealed: bool,
 }
 
+/// Memory for a segment's messages is set aside as if each took so much of it, octets; smaller ones make
+/// it grow.
+const MESSAGE_SIZE_EXPECTED: u64 = 1024;
+
 impl Segment {
     /// A segment that has a file and no generation yet.
     pub(super) fn fresh(file: File, name: u32, size: u64) -> Segment {
@@ -45,7 +49,7 @@ impl Segment {
             size,
             generation: 0,
             header_durable: false,
-            messages: Vec::new(),
+            messages: Vec::with_capacity((size / MESSAGE_SIZE_EXPECTED) as usize),
             live_count: 0,
             under_way_count: 0,
             end: HEADER_BLOCK_SIZE,

@@ -2,18 +2,14 @@
 //! with a store that is full. Whatever a sender was told is safe arrives; whatever arrives twice was in
 //! doubt.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use p1relay::endpoint::receive::Receiver;
-use p1relay::endpoint::send::Sender;
-use p1relay::endpoint::template::local_identifier;
-
-use crate::support::{Load, Progress, Setting, Site, read_manifest, start_receiver, start_sender};
+use crate::account::account;
+use crate::support::{Load, Progress, Setting, Site, start_receiver, start_sender};
 
 const KILL_COUNT: usize = 12;
 const MESSAGE_COUNT: u64 = 20_000;
-const INCARNATION: u64 = 7;
 
 /// Numbers that look random and can be had again from their seed (SplitMix64).
 struct Random(u64);
@@ -39,62 +35,7 @@ impl Random {
 }
 
 fn load(count: u64) -> Load {
-    Load { count, text_size: 2048, associations: 8, incarnation: INCARNATION }
-}
-
-/// How often each message was in doubt at a start of the relay, by local identifier, as its log says.
-fn in_doubt_at_relay(site: &Site) -> HashMap<String, u64> {
-    let mut counts = HashMap::new();
-    for line in site.log() {
-        let fields = &line["fields"];
-        let text = |field: &str| fields[field].as_str().unwrap_or_default().to_owned();
-        if text("message").starts_with("in doubt") {
-            let identifier = text("mts_identifier");
-            let local = identifier.rsplit('/').next().unwrap().to_owned();
-            assert!(!local.is_empty(), "an in doubt without its message: {line}");
-            *counts.entry(local).or_insert(0) += 1;
-        }
-    }
-    counts
-}
-
-/// What a run came to.
-struct Account {
-    duplicates: u64,
-    in_doubt_at_sender: usize,
-    in_doubt_at_relay: u64,
-}
-
-/// Every message arrived, unaltered; none arrived oftener than once and once more for each doubt.
-fn account(site: &Site, mut sender: Sender, mut receiver: Receiver, count: u64) -> Account {
-    sender.finish_manifest().unwrap();
-    receiver.finish_manifest().unwrap();
-    let sent: HashMap<String, String> =
-        read_manifest(&site.folder.path().join("sent")).into_iter().collect();
-    assert_eq!((sender.confirmed_count(), sent.len() as u64), (count, count));
-    let mut arrivals: HashMap<String, u64> = HashMap::new();
-    for (identifier, digest) in read_manifest(&site.folder.path().join("received")) {
-        assert_eq!(sent.get(&identifier), Some(&digest), "{identifier} was altered or never sent");
-        *arrivals.entry(identifier).or_insert(0) += 1;
-    }
-    let missing: Vec<&String> = sent.keys().filter(|it| !arrivals.contains_key(*it)).collect();
-    assert!(missing.is_empty(), "{} lost: {:?}", missing.len(), &missing[..missing.len().min(5)]);
-
-    let at_relay = in_doubt_at_relay(site);
-    let mut doubts = at_relay.clone();
-    for number in &sender.in_doubt {
-        *doubts.entry(local_identifier(INCARNATION, 0, *number)).or_insert(0) += 1;
-    }
-    for (identifier, count) in &arrivals {
-        let doubts = doubts.get(identifier).copied().unwrap_or(0);
-        assert!(*count <= 1 + doubts, "{identifier} arrived {count} times after {doubts} doubts");
-    }
-    assert_eq!(receiver.malformed_count, 0);
-    Account {
-        duplicates: receiver.duplicate_count,
-        in_doubt_at_sender: sender.in_doubt.len(),
-        in_doubt_at_relay: at_relay.values().sum(),
-    }
+    Load { sender: 0, count, text_size: 2048, associations: 8, incarnation: 1 }
 }
 
 fn kill_in_the_middle_of_activities(io: &str) {
@@ -122,6 +63,10 @@ fn kill_in_the_middle_of_activities(io: &str) {
         relay.kill();
         // What was under way at the kill comes back unconfirmed, and nothing else does.
         sender.wait_for("returned", returned + 1, |progress| &progress.returned);
+        if random.below(2) == 0 {
+            // Recovery itself is interrupted.
+            site.start_briefly(io, Duration::from_micros(random.below(30_000)));
+        }
         relay = site.start(io);
         assert_eq!(relay.status().io_engine, io);
     }
@@ -131,16 +76,99 @@ fn kill_in_the_middle_of_activities(io: &str) {
     let (ended, status) = relay.terminate();
     assert!(ended.success(), "{ended}");
     in_doubt_counted += status.counters.in_doubt_recovered;
-    let account = account(&site, sender, receiver.stop(), MESSAGE_COUNT);
+    let account = account(&site, vec![(1, 0, sender)], receiver.stop(), MESSAGE_COUNT);
     println!(
         "{io}: {KILL_COUNT} kills, {MESSAGE_COUNT} messages, {} duplicates, in doubt: {} at the sender, {} at the relay",
         account.duplicates, account.in_doubt_at_sender, account.in_doubt_at_relay,
     );
-    assert_eq!(account.in_doubt_at_relay, in_doubt_counted, "log and counter differ");
+    assert!(account.in_doubt_at_relay >= in_doubt_counted, "{in_doubt_counted} counted");
     assert!(account.in_doubt_at_sender >= KILL_COUNT, "a kill interrupted no activity");
 }
 
 #[test]
 fn killed_on_epoll_nothing_is_lost_and_what_comes_twice_was_in_doubt() {
     kill_in_the_middle_of_activities("epoll");
+}
+
+#[test]
+fn killed_on_uring_nothing_is_lost_and_what_comes_twice_was_in_doubt() {
+    kill_in_the_middle_of_activities("uring");
+}
+
+#[test]
+fn stopped_under_load_nothing_is_in_doubt_and_the_rest_flows() {
+    let site = Site::new();
+    site.configure(&Setting { shards: 1, mta_lines: "segment_size_mib = 4", associations: 2 });
+    let receiver = start_receiver(&site);
+    let mut relay = site.start("auto");
+    let count = 3000;
+    let sender = start_sender(&site, &load(count));
+    for confirmed in [200, 900, 1900] {
+        sender.wait_for("confirmed", confirmed, |progress| &progress.confirmed);
+        let (ended, status) = relay.terminate();
+        assert_eq!(ended.code(), Some(0));
+        assert!(status.counters.transfers_in > 0, "{:?}", status.counters);
+        assert_eq!(status.counters.in_doubt_lost, 0);
+        relay = site.start("auto");
+        assert_eq!(relay.status().counters.in_doubt_recovered, 0);
+    }
+    let sender = sender.join();
+    relay.wait_until("an empty queue", |counters| counters.queued == 0);
+    assert_eq!(relay.terminate().0.code(), Some(0));
+    let account = account(&site, vec![(1, 0, sender)], receiver.stop(), count);
+    assert_eq!(
+        (account.duplicates, account.in_doubt_at_sender, account.in_doubt_at_relay),
+        (0, 0, 0)
+    );
+}
+
+#[test]
+fn what_a_vanished_partner_gets_twice_was_in_doubt() {
+    let site = Site::new();
+    site.configure(&Setting { shards: 1, mta_lines: "segment_size_mib = 4", associations: 4 });
+    let mut receiver = start_receiver(&site);
+    let mut relay = site.start("auto");
+    let count = 3000;
+    let sender = start_sender(&site, &load(count));
+    for received in [300, 500, 700] {
+        receiver.wait_for("received", received, |progress| &progress.received);
+        receiver.vanish();
+        receiver = start_receiver(&site);
+    }
+    let sender = sender.join();
+    relay.wait_until("an empty queue", |counters| counters.queued == 0);
+    let (ended, status) = relay.terminate();
+    assert_eq!(ended.code(), Some(0));
+    let account = account(&site, vec![(1, 0, sender)], receiver.stop(), count);
+    assert_eq!(account.in_doubt_at_sender, 0);
+    assert_eq!(account.in_doubt_at_relay, status.counters.in_doubt_lost);
+    assert!(account.duplicates >= 3, "{} duplicates", account.duplicates);
+}
+
+#[test]
+fn a_full_store_refuses_politely_and_loses_nothing() {
+    let site = Site::new();
+    let mta_lines = "segment_size_mib = 2\nsegment_count_max = 4";
+    site.configure(&Setting { shards: 1, mta_lines, associations: 1 });
+    let mut relay = site.start("auto");
+    let count = 5000;
+    let sender = start_sender(&site, &load(count));
+    // Nobody answers at the receiver's port.
+    sender.wait_for("returned", 8, |progress| &progress.returned);
+    let confirmed = Progress::count(&sender.progress.confirmed);
+    assert!((1000..count).contains(&confirmed), "{confirmed} taken");
+    relay.wait_until("a queue", |counters| counters.queued >= confirmed);
+    relay.kill();
+    relay = site.start("auto");
+    let recovered = relay.status().counters.recovered;
+    // What was durable and could not be acknowledged any more is kept too.
+    assert!((confirmed..=confirmed + 16).contains(&recovered), "{recovered} of {confirmed} kept");
+
+    let receiver = start_receiver(&site);
+    let sender = sender.join();
+    relay.wait_until("an empty queue", |counters| counters.queued == 0);
+    assert_eq!(relay.terminate().0.code(), Some(0));
+    let polite = sender.notes.iter().filter(|note| note.contains("refused: Temporary")).count();
+    assert!(polite >= 8, "{:?}", sender.notes);
+    account(&site, vec![(1, 0, sender)], receiver.stop(), count);
 }

@@ -1,4 +1,10 @@
 //! The relay as a process: started, killed, stopped, refused, each time the way an operator sees it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
+
+mod account;
+mod cli;
+mod fallback;
 mod kill;
+mod restart;
 mod support;

@@ -24,6 +24,9 @@ use p1relay::run::Status;
 use p1relay::shard::counters::CounterValues;
 use socket2::{Domain, Protocol, Socket, Type};
 
+/// The MTAs that may send, by [`Load::sender`].
+pub(crate) const SENDERS: [&str; 2] = ["SENDER", "SECOND"];
+
 /// Nothing waits longer than this for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -56,7 +59,7 @@ impl Port {
     }
 }
 
-/// A relay between the MTAs `SENDER` and `RECEIVER`.
+/// A relay between the sending MTAs [`SENDERS`] and the MTA `RECEIVER`.
 pub(crate) struct Site {
     pub(crate) folder: tempfile::TempDir,
     /// Where the relay listens.
@@ -83,23 +86,26 @@ impl Site {
         }
     }
 
-    /// Writes the configuration; the partners' connectors come in this order, so that with two shards
-    /// each has one.
+    /// Writes the configuration. The senders' connectors come first: of two shards each owns one.
     pub(crate) fn configure(&self, setting: &Setting) -> PathBuf {
-        let text = format!(
+        let mut text = format!(
             "[mta]\nname = \"RELAY\"\npassword = \"relay-secret\"\ndomain = \"C=GB;A=CARRIER\"\n\
-             listen = [\"{}\"]\nstore = \"store\"\nshards = {}\npin = false\n{}\n\
-             [[connector]]\nname = \"sender\"\nremote_mta_name = \"SENDER\"\n\
-             remote_password = \"sender-secret\"\n\
-             [[connector]]\nname = \"receiver\"\naddress = [\"{}\"]\n\
+             listen = [\"{}\"]\nstore = \"store\"\nshards = {}\npin = false\n{}\n",
+            self.port.address, setting.shards, setting.mta_lines,
+        );
+        for sender in SENDERS {
+            let name = sender.to_lowercase();
+            text += &format!(
+                "[[connector]]\nname = \"{name}\"\nremote_mta_name = \"{sender}\"\n\
+                 remote_password = \"{name}-secret\"\n",
+            );
+        }
+        text += &format!(
+            "[[connector]]\nname = \"receiver\"\naddress = [\"{}\"]\n\
              remote_mta_name = \"RECEIVER\"\nremote_password = \"receiver-secret\"\n\
              association_count_max = {}\nretry_delay_s = 0.05\nretry_delay_s_max = 0.2\n\
              address_space = [{{ pattern = \"C=FR\" }}]\n",
-            self.port.address,
-            setting.shards,
-            setting.mta_lines,
-            self.receiver.address,
-            setting.associations,
+            self.receiver.address, setting.associations,
         );
         let path = self.folder.path().join("relay.toml");
         fs::write(&path, text).unwrap();
@@ -108,15 +114,33 @@ impl Site {
 
     /// Starts a relay on the configuration written last, its log appended to `relay.log`.
     pub(crate) fn start(&self, io: &str) -> Relay {
+        Relay::start(self.command(io))
+    }
+
+    /// Starts a relay in the same way and kills it after so long, whether it has become ready or not.
+    pub(crate) fn start_briefly(&self, io: &str, lifetime: Duration) {
+        let mut child = self.command(io).stdout(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(lifetime);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    fn command(&self, io: &str) -> Command {
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
         let mut command = program();
         command.arg("run").arg("--config").arg(self.folder.path().join("relay.toml"));
         command.args(["--io", io, "--status-interval-ms", "20", "--log-json"]);
-        Relay::start(command, log)
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        command
     }
 
     pub(crate) fn log_path(&self) -> PathBuf {
         self.folder.path().join("relay.log")
+    }
+
+    /// Where a sender lists what it sends.
+    pub(crate) fn sent(&self, incarnation: u64, sender: u16) -> PathBuf {
+        self.folder.path().join(format!("sent-{incarnation}-{sender}"))
     }
 
     /// The relay's log so far, a value a line.
@@ -124,6 +148,48 @@ impl Site {
         let text = fs::read_to_string(self.log_path()).unwrap();
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.log_path()).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            lines[lines.len().saturating_sub(20)..].iter().for_each(|line| println!("{line}"));
+        }
+    }
+}
+
+/// How a process ended.
+pub(crate) struct Finished {
+    pub(crate) code: Option<i32>,
+    pub(crate) output: String,
+    pub(crate) errors: String,
+}
+
+/// Runs a program to its end.
+pub(crate) fn finish(mut command: Command) -> Finished {
+    let (output, errors) = (tempfile::NamedTempFile::new(), tempfile::NamedTempFile::new());
+    let (output, errors) = (output.unwrap(), errors.unwrap());
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(output.reopen().unwrap())
+        .stderr(errors.reopen().unwrap())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let ended = loop {
+        match child.try_wait().unwrap() {
+            Some(ended) => break ended,
+            None if Instant::now() > deadline => {
+                child.kill().unwrap();
+                break child.wait().unwrap();
+            }
+            None => std::thread::sleep(Duration::from_millis(10)),
+        }
+    };
+    let read = |file: tempfile::NamedTempFile| fs::read_to_string(file.path()).unwrap();
+    Finished { code: ended.code(), output: read(output), errors: read(errors) }
 }
 
 /// A relay process; killed when dropped.
@@ -135,15 +201,14 @@ pub(crate) struct Relay {
 
 impl Relay {
     /// Starts it, and waits until it is ready.
-    fn start(mut command: Command, log: File) -> Relay {
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+    fn start(mut command: Command) -> Relay {
+        let mut child = command.spawn().unwrap();
         let output = child.stdout.take().unwrap();
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
-                let status = serde_json::from_str(&line);
-                if !matches!(status.map(|status| sender.send(status)), Ok(Ok(()))) {
+                let Ok(status) = serde_json::from_str(&line) else { return };
+                if sender.send(status).is_err() {
                     return;
                 }
             }
@@ -156,10 +221,6 @@ impl Relay {
                 panic!("the relay did not become ready: {error}");
             }
         }
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
     }
 
     /// The last status line.
@@ -225,6 +286,7 @@ pub(crate) struct Progress {
     pub(crate) returned: AtomicU64,
     pub(crate) received: AtomicU64,
     stop: AtomicBool,
+    vanish: AtomicBool,
 }
 
 impl Progress {
@@ -267,6 +329,10 @@ impl<S: Script> Script for Watched<S> {
     fn received(&mut self, apdu: &[u8], now: Now) {
         self.progress.received.fetch_add(1, Ordering::SeqCst);
         self.script.received(apdu, now);
+        if self.progress.vanish.load(Ordering::SeqCst) {
+            // The thread ends here, by its unwinding, and what it holds is closed.
+            std::panic::resume_unwind(Box::new(()));
+        }
     }
 
     fn note(&mut self, line: &str) {
@@ -316,6 +382,12 @@ impl<S: Script + Send + 'static> Player<S> {
         self.join()
     }
 
+    /// Ends it when it has taken its next message and before it confirms that: its connections break.
+    pub(crate) fn vanish(self) {
+        self.progress.vanish.store(true, Ordering::SeqCst);
+        assert!(self.thread.join().is_err(), "it ended before it could vanish");
+    }
+
     /// Waits until a count has reached a number.
     pub(crate) fn wait_for(
         &self,
@@ -346,16 +418,18 @@ fn config(name: &str, call: Option<(SocketAddr, usize)>) -> EndpointConfig {
     }
 }
 
-/// What `SENDER` sends.
+/// What a sender sends.
 pub(crate) struct Load {
+    /// Which of [`SENDERS`].
+    pub(crate) sender: u16,
     pub(crate) count: u64,
     pub(crate) text_size: usize,
     pub(crate) associations: usize,
-    /// Tells runs apart in identifiers.
+    /// Tells runs of one test apart in identifiers.
     pub(crate) incarnation: u64,
 }
 
-/// Starts `SENDER`, which lists what it sends in the file `sent` of the folder.
+/// Starts a sender, which lists what it sends in [`Site::sent`].
 pub(crate) fn start_sender(site: &Site, load: &Load) -> Player<Sender> {
     let template = Template::new(
         &TemplateConfig {
@@ -366,25 +440,28 @@ pub(crate) fn start_sender(site: &Site, load: &Load) -> Player<Sender> {
             text_size: load.text_size,
             subject: "test".to_owned(),
             incarnation: load.incarnation,
-            sender: 0,
+            sender: load.sender,
         },
         Epoll::new().unwrap().now().wall,
     )
     .unwrap();
-    let manifest = File::create(site.folder.path().join("sent")).unwrap();
+    let manifest = File::create(site.sent(load.incarnation, load.sender)).unwrap();
     let script = Sender::new(Source::Template(Box::new(template)), load.count, None)
         .with_manifest(Box::new(BufWriter::new(manifest)));
-    Player::start(config("SENDER", Some((site.port.address, load.associations))), None, script)
+    let config =
+        config(SENDERS[usize::from(load.sender)], Some((site.port.address, load.associations)));
+    Player::start(config, None, script)
 }
 
-/// Starts `RECEIVER`, which lists what it gets in the file `received` of the folder.
+/// Starts `RECEIVER`, which adds what it gets to the list `received` of the folder.
 pub(crate) fn start_receiver(site: &Site) -> Player<Receiver> {
-    let manifest = File::create(site.folder.path().join("received")).unwrap();
+    let path = site.folder.path().join("received");
+    let manifest = File::options().create(true).append(true).open(path).unwrap();
     let script = Receiver::new(None).with_manifest(Box::new(BufWriter::new(manifest)));
     Player::start(config("RECEIVER", None), Some(site.receiver.address), script)
 }
 
-/// A line of a manifest: the local part of the MTS-identifier, and the content's digest.
+/// The lines of a manifest: the local part of the MTS-identifier, and the content's digest.
 pub(crate) fn read_manifest(path: &Path) -> Vec<(String, String)> {
     let text = fs::read_to_string(path).unwrap();
     text.lines()

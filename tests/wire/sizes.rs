@@ -3,12 +3,14 @@
 //! Input and output are compared directly: they differ by one trace element, responsibility bits and
 //! lengths, so the contents are identical.
 
+use std::net::SocketAddr;
+
 use p1relay::p1::schema::MtsApdu;
 
 use crate::common::apdu::{self, ORIGIN};
-use crate::common::on_each_engine;
 use crate::common::partner::{CalledMta, send};
 use crate::common::relay::{Partner, Relay, SMALL_STORE, configuration};
+use crate::common::{on_each_engine, wait_until};
 use crate::differ::{Change, differences};
 
 /// A relay with one caller and called MTAs, one for each address space.
@@ -109,4 +111,33 @@ fn a_split_makes_each_recipient_somebodys(engine: &str) {
     }
 }
 
-on_each_engine!(contents_pass, recipients_pass, a_split_makes_each_recipient_somebodys);
+/// While the partner is away, messages wait with the buffers that they were committed from; a large one
+/// is taken nevertheless, and faster than segments are made.
+fn a_large_message_is_taken_while_many_wait(engine: &str) {
+    let partners = [
+        Partner { name: "SENDER", password: "sender password", ..Partner::default() },
+        Partner {
+            name: "AWAY",
+            password: "away password",
+            address: Some(SocketAddr::from(([127, 0, 0, 1], 1))),
+            address_spaces: &["C=FR"],
+            lines: "association_count_max = 1",
+            ..Partner::default()
+        },
+    ];
+    let relay =
+        Relay::start(&configuration("C=FR;A=RELAY", "segment_size_mib = 2", &partners), engine);
+    let small = apdu::message("small", &["C=FR;A=OTHER;S=DURAND"], &content(2048));
+    let large = apdu::message("large", &["C=FR;A=OTHER;S=DURAND"], &content(8 << 20));
+    let mut all = vec![&small[..]; 200];
+    all.push(&large);
+    send(relay.address, "SENDER", "sender password", &all);
+    wait_until("all wait", || relay.counters().queued == 201);
+}
+
+on_each_engine!(
+    contents_pass,
+    recipients_pass,
+    a_split_makes_each_recipient_somebodys,
+    a_large_message_is_taken_while_many_wait,
+);

@@ -19,7 +19,15 @@ pub fn folded(octets: &[u8]) -> impl Iterator<Item = u8> + '_ {
 /// Whether two attributes name the same.
 #[inline]
 pub fn folded_eq(left: &[u8], right: &[u8]) -> bool {
-    left == right || folded(left).eq(folded(right))
+    let mut pairs = left.iter().zip(right);
+    let equal_count = pairs.position(|(left, right)| !left.eq_ignore_ascii_case(right));
+    let equal_count = equal_count.unwrap_or(left.len().min(right.len()));
+    match (left.get(equal_count), right.get(equal_count)) {
+        (None, None) => true,
+        // So far all is equal: what comes next decides, unless it is a space, which may not count.
+        (Some(left), Some(right)) if *left != b' ' && *right != b' ' => false,
+        _ => folded(left).eq(folded(right)),
+    }
 }
 
 /// Appends the folded octets to `out`.
@@ -47,5 +55,8 @@ mod tests {
             assert!(folded_eq(octets, expected));
         }
         assert!(!folded_eq(b"onetwo", b"one two"));
+        assert!(!folded_eq(b"one", b"two"));
+        assert!(!folded_eq(b"one", b"one two"));
+        assert!(folded_eq(b"One two ", b"oNE  Two"));
     }
 }
