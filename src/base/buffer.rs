@@ -82,6 +82,13 @@ impl Pool {
         Some(Fill { block, filled: 0 })
     }
 
+    /// Makes blocks ahead of need until there are `block_count`, within the pool's bound.
+    pub fn set_aside(&mut self, block_count: usize) {
+        while self.blocks.len() < block_count.min(self.block_count_max) {
+            self.blocks.push_back(Arc::new(Block::new(self.block_size)));
+        }
+    }
+
     /// How many blocks the pool has made so far.
     pub fn block_count(&self) -> usize {
         self.blocks.len()

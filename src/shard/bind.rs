@@ -165,6 +165,7 @@ impl<E: Engine> Shard<E> {
         }
         connection.stage = Stage::Bound;
         self.counters.associations.add(1);
+        self.envelopes.set_aside(2 * self.connections.len());
         let state = &mut self.connectors[usize::from(connector.0)];
         state.bound_count += 1;
         state.failure_count = 0;
