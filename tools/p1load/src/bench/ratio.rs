@@ -112,7 +112,7 @@ struct FloorComparison {
     cpu_ratio_to_floor: Spread,
     syscalls_per_message: Spread,
     /// Why the ratio of throughputs says less than it seems; empty when the relay's shard was saturated
-    /// in every run.
+    /// in every run, and the load never was.
     void: Vec<String>,
     lost: u64,
     duplicated: u64,
@@ -151,7 +151,7 @@ pub(super) fn versus_floor(arguments: &BenchArguments, folder: &Path) -> anyhow:
         ratio_to_floor: ratio(|run| run.messages_per_s),
         cpu_ratio_to_floor: ratio(|run| run.relay_cpu_us_per_message),
         syscalls_per_message: Spread::of(relay.iter().map(|run| run.syscalls_per_message)),
-        void: reasons(&relay),
+        void: reasons(&relay, &floor),
         lost: runs().map(|run| run.lost).sum(),
         duplicated: runs().map(|run| run.duplicated).sum(),
         io_engine: relay[0].io_engine.clone(),
@@ -290,8 +290,8 @@ pub(super) fn versus_postfix(arguments: &BenchArguments, folder: &Path) -> anyho
     Ok(relay_runs.iter().all(BenchResult::is_whole))
 }
 
-/// Why the throughput of these runs is not the relay's own.
-fn reasons(runs: &[BenchResult]) -> Vec<String> {
+/// Why the throughputs are not relay's and floor's own.
+fn reasons(runs: &[BenchResult], floor: &[BenchResult]) -> Vec<String> {
     let mut reasons = Vec::new();
     let unsaturated = runs.iter().filter(|run| !run.saturated).count();
     if unsaturated > 0 {
@@ -301,6 +301,9 @@ fn reasons(runs: &[BenchResult]) -> Vec<String> {
             "the relay's shard was busy {busy}, under 0.95 in {unsaturated} of {} runs: limited by {by}",
             runs.len()
         ));
+    }
+    if floor.iter().any(|run| run.limited_by == "load") {
+        reasons.push("the floor could do more than the load gave it".to_owned());
     }
     if runs.iter().any(|run| !run.cores_apart) {
         reasons.push("relay and load share their cores".to_owned());

@@ -156,7 +156,7 @@ impl Relay {
         )
     }
 
-    /// Relays until every incoming connection has closed and all is passed on; `each` after each turn.
+    /// Relays until every incoming connection has closed and all is passed on.
     pub(super) fn run(mut self) -> anyhow::Result<FloorStatus> {
         let mut completions = Vec::with_capacity(8192);
         let mut waiters = Vec::with_capacity(1024);
