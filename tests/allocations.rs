@@ -106,7 +106,7 @@ fn configuration(sink: SocketAddr, io: &str) -> String {
 
 const WARM_UP: u64 = 10_000;
 const MEASURED: u64 = 10_000;
-const WINDOW_COUNT_MAX: usize = 4;
+const WINDOW_COUNT_MAX: usize = 8;
 /// Messages a second: a steady flow, that a loaded machine can follow too.
 const RATE: f64 = 2_500.0;
 
@@ -165,8 +165,16 @@ fn allocations(io: &str) -> Vec<u64> {
     }
     TRACED.store(0, Ordering::Relaxed);
     endpoint.script.stop();
-    let deadline = endpoint.engine().now().instant + Duration::from_secs(60);
-    assert!(endpoint.run(Some(deadline)).unwrap(), "{:?}", endpoint.script.notes);
+    let deadline = endpoint.engine().now().instant + Duration::from_secs(20);
+    let finished = endpoint.run(Some(deadline)).unwrap();
+    assert!(
+        finished,
+        "{io}: {} confirmed, {} associations; {:?}; {:?}",
+        endpoint.script.confirmed_count(),
+        endpoint.bound_count(),
+        node.counters(),
+        endpoint.script.notes
+    );
     stop.store(true, Ordering::Relaxed);
     receiving.join().unwrap();
     node.stopper()();

@@ -198,6 +198,8 @@ impl<E: Engine, S: Script> Endpoint<E, S> {
     /// Those of the engine.
     pub fn turn(&mut self, deadline: Option<Instant>) -> io::Result<bool> {
         self.wake_peers();
+        // The script may have been told to stop since the last turn.
+        self.settle();
         let soonest = self
             .peers
             .iter()
@@ -212,6 +214,13 @@ impl<E: Engine, S: Script> Endpoint<E, S> {
             self.completed(completion);
         }
         self.completions = completions;
+        self.settle();
+        Ok(self.script.is_finished()
+            && self.peers.iter().all(|peer| matches!(peer.stage, Stage::Gone | Stage::Waiting)))
+    }
+
+    /// Releases what a finished script needs no more, and sends what there is to send.
+    fn settle(&mut self) {
         if self.script.is_finished() && self.patience_ends.is_none() {
             self.patience_ends = Some(self.now.instant + RELEASE_PATIENCE);
         }
@@ -221,8 +230,6 @@ impl<E: Engine, S: Script> Endpoint<E, S> {
                 self.flush(index);
             }
         }
-        Ok(self.script.is_finished()
-            && self.peers.iter().all(|peer| matches!(peer.stage, Stage::Gone | Stage::Waiting)))
     }
 
     fn wake_peers(&mut self) {

@@ -257,6 +257,7 @@ impl<E: Engine> Shard<E> {
             Some(Subject::Listener(index)) => match result {
                 Ok(Outcome::Accepted(socket, peer)) => self.accepted(socket, peer),
                 Ok(_) => {}
+                Err(_) if self.is_stopping() => {}
                 Err(error) => {
                     tracing::warn!(%error, "accepting failed");
                     if !more && !self.is_stopping() {
