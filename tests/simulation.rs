@@ -1,5 +1,5 @@
-//! Whole relays in the simulated world: a network of them in one thread, and a crash at every step of the
-//! disk.
+//! Whole relays in the simulated world: a network of them in one thread, and a crash after every turn in
+//! which the relay's disk moved. `tests/recovery` crashes the store alone at every single step.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
 
@@ -278,7 +278,8 @@ struct Crash {
     arrived: HashSet<Vec<u8>>,
 }
 
-/// Runs `count` messages through a relay and takes a crash image at every `every`th step of its disk.
+/// Runs `count` messages through a relay and takes a crash image after each turn in which its disk went
+/// `every` steps or more.
 fn run_and_crash(seed: u64, count: u64, every: u64) -> Vec<Crash> {
     let world = World::new(WorldConfig::new(seed));
     let ledger = Rc::new(RefCell::new(Ledger::default()));
