@@ -28,6 +28,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Prints the configuration reference, as it stands in the README.
+    Reference,
     /// The demo's sending MTA.
     #[command(hide = true)]
     DemoSend(demo::SendArguments),
@@ -42,6 +44,10 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::demo(&arguments),
         Command::Run(arguments) => return run::run(&arguments),
         Command::Check { config } => return check(&config),
+        Command::Reference => {
+            print!("{}", config::reference());
+            Ok(())
+        }
         Command::DemoSend(arguments) => demo::send(&arguments),
         Command::DemoReceive(arguments) => demo::receive(&arguments),
     };

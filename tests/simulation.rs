@@ -6,53 +6,46 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use p1relay::base::buffer::Lease;
 use p1relay::base::clock::Now;
+use p1relay::config::check;
 use p1relay::endpoint::template::{Template, TemplateConfig};
 use p1relay::endpoint::{Endpoint, EndpointConfig, Next, Script};
 use p1relay::io::probe::IoChoice;
 use p1relay::io::simulated::{Disk, Simulated, World, WorldConfig};
 use p1relay::osi::stack::StackConfig;
 use p1relay::p1::scan::{Priority, Scan, scan};
-use p1relay::routing::Pattern;
-use p1relay::shard::settings::{ConnectorSettings, Credentials, Settings};
+use p1relay::shard::settings::{ConnectorSettings, Settings};
 use p1relay::shard::solo::Solo;
 
 const IDENTITY: [u8; 16] = *b"simulated store.";
 
-fn credentials(name: &str) -> Credentials {
-    Credentials { mta_name: name.to_owned(), password: format!("{name} password") }
-}
-
+/// One connector as the configuration file makes it.
 fn connector(
     us: &str,
     partner: &str,
     address: Option<SocketAddr>,
     space: &str,
 ) -> ConnectorSettings {
-    ConnectorSettings {
-        name: partner.to_lowercase(),
-        addresses: address.into_iter().collect(),
-        local: credentials(us),
-        remote: credentials(partner),
-        domain: None,
-        stack: Arc::new(StackConfig::default()),
-        address_spaces: if space.is_empty() {
-            Vec::new()
-        } else {
-            vec![(Pattern::parse(space).unwrap(), 10)]
-        },
-        association_count_max: 3,
-        retry_delay: Duration::from_millis(20),
-        retry_delay_max: Duration::from_millis(200),
-        disconnect_time: Duration::from_secs(5),
-        transfer_timeout: Duration::from_secs(30),
-    }
+    let address = address.map_or(String::new(), |address| format!("address = [\"{address}\"]\n"));
+    let space = match space {
+        "" => String::new(),
+        space => format!("address_space = [{{ pattern = \"{space}\" }}]\n"),
+    };
+    let text = format!(
+        "[mta]\nname = \"{us}\"\npassword = \"{us} password\"\ndomain = \"C=GB;A=X\"\n\
+         listen = [\"127.0.0.1:0\"]\n[[connector]]\nname = \"{}\"\n{address}\
+         remote_mta_name = \"{partner}\"\nremote_password = \"{partner} password\"\n{space}\
+         association_count_max = 3\nopen_retry_delay_s = 0.02\nopen_retry_delay_s_max = 0.2\n\
+         idle_time_s = 5\nprogress_timeout_s = 30\n",
+        partner.to_lowercase(),
+    );
+    check(&text, Path::new("/")).unwrap().connectors.remove(0)
 }
 
 fn relay(

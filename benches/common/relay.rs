@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use p1relay::base::clock::{Instant, Now};
+use p1relay::config::check;
 use p1relay::endpoint::template::{Template, TemplateConfig};
 use p1relay::endpoint::{Endpoint, EndpointConfig, Next, Script};
 use p1relay::io::probe::IoChoice;
@@ -16,36 +17,25 @@ use p1relay::io::simulated::{Simulated, World, WorldConfig};
 use p1relay::io::{Completion, Counters, Engine, File, Listener, Operation, Socket, Token, Waker};
 use p1relay::osi::stack::StackConfig;
 use p1relay::p1::scan::Priority;
-use p1relay::routing::Pattern;
-use p1relay::shard::settings::{ConnectorSettings, Credentials, Settings};
+use p1relay::shard::settings::{ConnectorSettings, Settings};
 use p1relay::shard::solo::Solo;
 
 const RELAY: ([u8; 4], u16) = ([10, 0, 0, 1], 102);
 const SINK: ([u8; 4], u16) = ([10, 0, 0, 2], 102);
 const ASSOCIATION_COUNT: u16 = 10;
 
-fn credentials(name: &str) -> Credentials {
-    Credentials { mta_name: name.to_owned(), password: "secret".to_owned() }
-}
-
-fn connector(partner: &str, address: Option<SocketAddr>, space: Option<&str>) -> ConnectorSettings {
-    ConnectorSettings {
-        name: partner.to_lowercase(),
-        addresses: address.into_iter().collect(),
-        local: credentials("RELAY"),
-        remote: credentials(partner),
-        domain: None,
-        stack: Arc::new(StackConfig::default()),
-        address_spaces: space
-            .map(|space| (Pattern::parse(space).expect("a pattern"), 10))
-            .into_iter()
-            .collect(),
-        association_count_max: ASSOCIATION_COUNT,
-        retry_delay: Duration::from_millis(20),
-        retry_delay_max: Duration::from_millis(200),
-        disconnect_time: Duration::from_secs(5),
-        transfer_timeout: Duration::from_secs(30),
-    }
+/// The relay's configuration as its file has it: who sends to it, and where everything goes.
+fn connectors() -> Vec<ConnectorSettings> {
+    let sink = SocketAddr::from(SINK);
+    let text = format!(
+        "[mta]\nname = \"RELAY\"\npassword = \"secret\"\ndomain = \"C=GB;A=RELAY\"\n\
+         listen = [\"127.0.0.1:0\"]\n[[connector]]\nname = \"source\"\nremote_mta_name = \"SOURCE\"\n\
+         remote_password = \"secret\"\n[[connector]]\nname = \"sink\"\naddress = [\"{sink}\"]\n\
+         remote_mta_name = \"SINK\"\nremote_password = \"secret\"\naddress_space = [{{ pattern = \"C=FR\" }}]\n\
+         association_count_max = {}\nopen_retry_delay_s = 0.02\nopen_retry_delay_s_max = 0.2\n",
+        ASSOCIATION_COUNT + 1,
+    );
+    check(&text, Path::new("/")).expect("a configuration").connectors
 }
 
 fn settings() -> Settings {
@@ -62,10 +52,7 @@ fn settings() -> Settings {
         segment_size: 1 << 20,
         segment_count_max: 16,
         called_stack: Arc::new(StackConfig::default()),
-        connectors: vec![
-            connector("SOURCE", None, None),
-            connector("SINK", Some(SINK.into()), Some("C=FR")),
-        ],
+        connectors: connectors(),
     }
 }
 

@@ -1,5 +1,6 @@
-//! From the file's structs to settings, gathering every problem.
+//! From the file's `[mta]` table to the relay's settings, gathering every problem; what all tables share.
 
+use std::fmt::Display;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
@@ -8,19 +9,16 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::Problem;
-use super::file::{Connector, File};
+use super::connector::{connector, duplicates};
+use super::file::{Connector, File, Mta};
+use super::key::{Choice, Named, Number, Seconds};
 use crate::base::limits::{
     ESTABLISHMENT_DELAY_S_MAX, LOG_COUNT_MAX, MTA_NAME_SIZE_MAX, SELECTOR_SIZE_MAX,
     UNBOUND_CONNECTION_COUNT_MAX,
 };
-use crate::io::probe::IoChoice;
-use crate::osi::presentation::PresentationSelector;
-use crate::osi::session::SessionSelector;
 use crate::osi::stack::StackConfig;
-use crate::osi::transport::TransportSelector;
 use crate::p1::domain::GlobalDomainIdentifier;
-use crate::routing::Pattern;
-use crate::shard::settings::{ConnectorSettings, Credentials, Settings};
+use crate::shard::settings::Settings;
 
 /// Parses and checks the text of a configuration; relative paths start at `directory`.
 ///
@@ -44,13 +42,26 @@ pub fn check(text: &str, directory: &Path) -> Result<Settings, Vec<Problem>> {
     }
 }
 
+/// Keys less like each other than this are not taken for one misspelt.
+const LIKENESS_MIN: f64 = 0.85;
+
 fn line_of(text: &str, offset: usize) -> usize {
     1 + text.as_bytes().iter().take(offset).filter(|&&octet| octet == b'\n').count()
 }
 
 fn remedy_for(message: &str) -> String {
-    if message.starts_with("unknown field") {
-        "remove it, or write one of the keys named".to_owned()
+    if let Some(key) =
+        message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next())
+    {
+        let rows = Mta::rows().into_iter().chain(Connector::rows());
+        let near = rows
+            .map(|row| (strsim::jaro_winkler(key, row.key), row.key))
+            .filter(|(likeness, _)| *likeness > LIKENESS_MIN)
+            .max_by(|left, right| left.0.total_cmp(&right.0));
+        match near {
+            Some((_, near)) => format!("write `{near}`, if that was meant"),
+            None => "remove it, or write one of the keys named".to_owned(),
+        }
     } else if message.starts_with("missing field") {
         "add the key to this table".to_owned()
     } else {
@@ -66,13 +77,13 @@ fn unbound_connection_count(shard_count: u16) -> usize {
     (half / usize::from(shard_count.max(1))).clamp(1, UNBOUND_CONNECTION_COUNT_MAX)
 }
 
-struct Checker<'a> {
+pub(super) struct Checker<'a> {
     text: &'a str,
     problems: Vec<Problem>,
 }
 
 impl Checker<'_> {
-    fn problem<T>(
+    pub(super) fn problem<T>(
         &mut self,
         at: &Spanned<T>,
         reason: impl Into<String>,
@@ -94,140 +105,56 @@ impl Checker<'_> {
                 "write listen = [\"0.0.0.0:102\"]",
             );
         }
-        let shard_count = self.shard_count(mta.shards.as_ref());
-        let io = self.io(mta.io.as_ref());
-        let segment_size_mib = self.ranged(mta.segment_size_mib.as_ref(), 64, 2..=4096);
-        let segment_count_max = self.ranged(mta.segment_count_max.as_ref(), 1024, 4..=1_000_000);
-        let longest = ESTABLISHMENT_DELAY_S_MAX as f64;
-        let establishment_timeout =
-            self.ranged(mta.establishment_timeout_s.as_ref(), longest, 0.1..=longest);
-        let unbound_connection_count_max = self.ranged(
-            mta.unbound_connection_count_max.as_ref(),
-            unbound_connection_count(shard_count),
-            1..=UNBOUND_CONNECTION_COUNT_MAX,
-        );
-        let mut connectors = Vec::new();
-        for connector in &file.connector {
-            connectors.extend(self.connector(
-                connector.get_ref(),
-                mta_name.as_deref(),
-                &mta.password,
-            ));
+        let shard_count = match self.number(&mta.shards) as u16 {
+            0 => std::thread::available_parallelism()
+                .map_or(1, |count| count.get() as u16)
+                .min(LOG_COUNT_MAX),
+            count => count,
+        };
+        let establishment_timeout = self.seconds(&mta.establishment_timeout_s);
+        let longest = Duration::from_secs(ESTABLISHMENT_DELAY_S_MAX);
+        if let Some(written) = mta.establishment_timeout_s.written()
+            && establishment_timeout > longest
+        {
+            let reason = format!("{} is out of range", written.get_ref());
+            self.problem(written, reason, format!("write at most {ESTABLISHMENT_DELAY_S_MAX}"));
         }
-        self.duplicates(&file.connector);
+        let unbound_connection_count_max = match &mta.unbound_connection_count_max {
+            None => unbound_connection_count(shard_count),
+            Some(written) => {
+                let count = *written.get_ref() as usize;
+                if !(1..=UNBOUND_CONNECTION_COUNT_MAX).contains(&count) {
+                    let remedy = format!("write 1 to {UNBOUND_CONNECTION_COUNT_MAX}");
+                    self.problem(written, format!("{count} is out of range"), remedy);
+                }
+                count
+            }
+        };
+        let mut connectors = Vec::new();
+        for written in &file.connector {
+            let checked = connector(self, written.get_ref(), mta_name.as_deref(), &mta.password);
+            connectors.extend(checked);
+        }
+        duplicates(self, &file.connector);
+        let store = mta.store.as_ref().map_or("store", |store| store.get_ref());
         Some(Settings {
             domain: domain?,
             mta_name: mta_name?,
             listen,
-            store_directory: directory.join(&mta.store),
+            store_directory: directory.join(store),
             shard_count,
-            pin: mta.pin,
-            io,
-            segment_size: segment_size_mib << 20,
-            segment_count_max: segment_count_max as usize,
-            establishment_timeout: Duration::from_secs_f64(establishment_timeout),
+            pin: mta.pin.value(),
+            io: self.choice(&mta.io),
+            segment_size: self.number(&mta.segment_size_mib) << 20,
+            segment_count_max: self.number(&mta.segment_count_max) as usize,
+            establishment_timeout,
             unbound_connection_count_max,
             called_stack: Arc::new(StackConfig::default()),
             connectors,
         })
     }
 
-    fn connector(
-        &mut self,
-        connector: &Connector,
-        mta_name: Option<&str>,
-        password: &str,
-    ) -> Option<ConnectorSettings> {
-        let name = connector.name.get_ref();
-        if name.is_empty() || name.len() > 64 {
-            self.problem(
-                &connector.name,
-                "a connector's name has 1 to 64 characters",
-                "write name = \"carrier-1\"",
-            );
-        }
-        let local_mta_name = match &connector.local_mta_name {
-            Some(name) => self.mta_name(name),
-            None => mta_name.map(str::to_owned),
-        };
-        let remote_mta_name = self.mta_name(&connector.remote_mta_name);
-        let domain = connector.domain.as_ref().map(|domain| self.domain(domain));
-        let addresses =
-            connector.address.iter().flat_map(|address| self.addresses(address)).collect();
-        let mut stack = StackConfig::default();
-        stack.transport.called_selector =
-            TransportSelector(self.selector(connector.called_transport_selector.as_ref()));
-        stack.session.called_selector =
-            SessionSelector(self.selector(connector.called_session_selector.as_ref()));
-        stack.presentation.called_selector =
-            PresentationSelector(self.selector(connector.called_presentation_selector.as_ref()));
-        stack.rtse.checkpoint_size_kib =
-            self.ranged(connector.checkpoint_size_kib.as_ref(), 30, 0..=65_535);
-        stack.rtse.window_size = self.ranged(connector.window_size.as_ref(), 5, 1..=255);
-        let mut address_spaces = Vec::new();
-        for space in &connector.address_space {
-            let cost = self.ranged(space.get_ref().cost.as_ref(), 10, 1..=100);
-            let pattern = &space.get_ref().pattern;
-            match Pattern::parse(pattern.get_ref()) {
-                Ok(parsed) => address_spaces.push((parsed, cost)),
-                Err(error) => self.problem(
-                    pattern,
-                    format!("address space \"{}\": {error}", pattern.get_ref()),
-                    "write it like \"C=GB;A=CARRIER;P=ACME\"",
-                ),
-            }
-        }
-        Some(ConnectorSettings {
-            name: name.clone(),
-            addresses,
-            local: Credentials {
-                mta_name: local_mta_name?,
-                password: connector.local_password.clone().unwrap_or_else(|| password.to_owned()),
-            },
-            remote: Credentials {
-                mta_name: remote_mta_name?,
-                password: connector.remote_password.clone(),
-            },
-            domain: match domain {
-                Some(domain) => Some(domain?),
-                None => None,
-            },
-            stack: Arc::new(stack),
-            address_spaces,
-            association_count_max: self.ranged(
-                connector.association_count_max.as_ref(),
-                10,
-                1..=1000,
-            ),
-            retry_delay: self.seconds(connector.retry_delay_s.as_ref(), 5.0),
-            retry_delay_max: self.seconds(connector.retry_delay_s_max.as_ref(), 600.0),
-            disconnect_time: self.seconds(connector.disconnect_time_s.as_ref(), 120.0),
-            transfer_timeout: self.seconds(connector.transfer_timeout_s.as_ref(), 300.0),
-        })
-    }
-
-    fn duplicates(&mut self, connectors: &[Spanned<Connector>]) {
-        for (index, connector) in connectors.iter().enumerate() {
-            let this = connector.get_ref();
-            let earlier = connectors[..index].iter().map(Spanned::get_ref);
-            if earlier.clone().any(|other| other.name.get_ref() == this.name.get_ref()) {
-                let reason = format!("connector \"{}\" is there twice", this.name.get_ref());
-                self.problem(&this.name, reason, "give each connector a name of its own");
-            }
-            if earlier.clone().any(|other| {
-                other.remote_mta_name.get_ref() == this.remote_mta_name.get_ref()
-                    && other.remote_password == this.remote_password
-            }) {
-                self.problem(
-                    &this.remote_mta_name,
-                    "two connectors expect the same remote MTA name and password, so a caller cannot be told apart",
-                    "give one of them another name or password",
-                );
-            }
-        }
-    }
-
-    fn mta_name(&mut self, name: &Spanned<String>) -> Option<String> {
+    pub(super) fn mta_name(&mut self, name: &Spanned<String>) -> Option<String> {
         let value = name.get_ref();
         let printable = value.bytes().all(|octet| (0x20..0x7f).contains(&octet));
         if value.is_empty() || value.len() > MTA_NAME_SIZE_MAX || !printable {
@@ -241,7 +168,7 @@ impl Checker<'_> {
         Some(value.clone())
     }
 
-    fn domain(&mut self, domain: &Spanned<String>) -> Option<GlobalDomainIdentifier> {
+    pub(super) fn domain(&mut self, domain: &Spanned<String>) -> Option<GlobalDomainIdentifier> {
         match domain.get_ref().parse() {
             Ok(domain) => Some(domain),
             Err(error) => {
@@ -269,9 +196,8 @@ impl Checker<'_> {
         }
     }
 
-    fn selector(&mut self, selector: Option<&Spanned<String>>) -> Vec<u8> {
-        let Some(selector) = selector else { return Vec::new() };
-        let text = selector.get_ref();
+    pub(super) fn selector(&mut self, written: &Spanned<String>) -> Vec<u8> {
+        let text = written.get_ref();
         let octets = match text.strip_prefix("0x") {
             None => Some(text.as_bytes().to_vec()),
             Some(digits) => digits
@@ -290,7 +216,7 @@ impl Checker<'_> {
             Some(octets) if octets.len() <= SELECTOR_SIZE_MAX => octets,
             _ => {
                 self.problem(
-                    selector,
+                    written,
                     format!("\"{text}\" is no selector"),
                     format!("write text, or `0x` and pairs of hexadecimal digits, at most {SELECTOR_SIZE_MAX} octets"),
                 );
@@ -299,44 +225,39 @@ impl Checker<'_> {
         }
     }
 
-    fn shard_count(&mut self, shards: Option<&Spanned<u16>>) -> u16 {
-        match self.ranged(shards, 0, 0..=LOG_COUNT_MAX) {
-            0 => std::thread::available_parallelism()
-                .map_or(1, |count| count.get() as u16)
-                .min(LOG_COUNT_MAX),
-            count => count,
-        }
-    }
-
-    fn io(&mut self, io: Option<&Spanned<String>>) -> IoChoice {
-        let Some(io) = io else { return IoChoice::Auto };
-        io.get_ref().parse().unwrap_or_else(|_| {
-            let reason = format!("\"{}\" is no I/O engine", io.get_ref());
-            self.problem(io, reason, "write \"auto\", \"uring\" or \"epoll\"");
-            IoChoice::Auto
-        })
-    }
-
-    fn ranged<T>(
+    /// A value that is out of range is a problem, and counts as the default.
+    fn checked<W: Display, T>(
         &mut self,
-        value: Option<&Spanned<T>>,
+        written: Option<&Spanned<W>>,
+        value: Result<T, String>,
         default: T,
-        range: std::ops::RangeInclusive<T>,
-    ) -> T
-    where
-        T: PartialOrd + Copy + std::fmt::Display,
-    {
-        let Some(value) = value else { return default };
-        if !range.contains(value.get_ref()) {
-            let reason = format!("{} is out of range", value.get_ref());
-            self.problem(value, reason, format!("write {} to {}", range.start(), range.end()));
-            return default;
+    ) -> T {
+        match (value, written) {
+            (Ok(value), _) => value,
+            (Err(remedy), Some(written)) => {
+                self.problem(written, format!("{} is out of range", written.get_ref()), remedy);
+                default
+            }
+            (Err(_), None) => default,
         }
-        *value.get_ref()
     }
 
-    fn seconds(&mut self, value: Option<&Spanned<f64>>, default: f64) -> Duration {
-        Duration::from_secs_f64(self.ranged(value, default, 0.001..=864_000.0))
+    pub(super) fn number<const DEFAULT: u64, const LEAST: u64, const MOST: u64>(
+        &mut self,
+        number: &Number<DEFAULT, LEAST, MOST>,
+    ) -> u64 {
+        self.checked(number.written(), number.value(), DEFAULT)
+    }
+
+    pub(super) fn seconds<const DEFAULT_MS: u64, const LEAST_MS: u64>(
+        &mut self,
+        seconds: &Seconds<DEFAULT_MS, LEAST_MS>,
+    ) -> Duration {
+        self.checked(seconds.written(), seconds.value(), Duration::from_millis(DEFAULT_MS))
+    }
+
+    pub(super) fn choice<T: Named>(&mut self, choice: &Choice<T>) -> T {
+        self.checked(choice.written(), choice.value(), T::default())
     }
 }
 
@@ -368,7 +289,10 @@ address_space = [{ pattern = "C=GB" }]
         assert_eq!(settings.store_directory, Path::new("/etc/relay/store"));
         assert_eq!(settings.establishment_timeout, Duration::from_secs(60));
         let connector = &settings.connectors[0];
-        assert_eq!((connector.association_count_max, connector.address_spaces[0].1), (10, 10));
+        assert_eq!(
+            (connector.associations.calling_count_max, connector.address_spaces[0].1),
+            (10, 10)
+        );
         assert_eq!(connector.local.mta_name, "SITE-A");
         assert!(!format!("{settings:?}").contains("secret"), "a password must not be printed");
     }

@@ -1,7 +1,80 @@
-//! The shape of the configuration file. Spans are kept where a value is checked further.
+//! The shape of the configuration file: each key with its type, and with the words of the reference page.
+//! Spans are kept where a value is checked further.
 
 use serde::Deserialize;
 use toml::Spanned;
+
+use super::key::{Choice, Key, Number, Seconds, Switch};
+use super::names::{BilateralInformation, InternalTrace, TimeFormat, TraceForm};
+use crate::io::probe::IoChoice;
+use crate::osi::rtse::DialogueMode;
+
+/// One line of the reference page.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// The key.
+    pub(super) key: &'static str,
+    /// The default, as it would be written.
+    pub(super) default: String,
+    /// Where the default comes from; empty: our own choice.
+    pub(super) source: &'static str,
+    /// What it is.
+    pub(super) what: String,
+}
+
+/// The defaults of the X.400 Connector of Microsoft Exchange Server 5.5, article Q234157.
+const CLASSIC: &str = "classic";
+
+/// Defines a table of the file as the struct that parses it and the rows that describe it: first the keys that
+/// must be there, then those that have a default, which is the type's unless words are given for it.
+macro_rules! table {
+    (
+        $(#[$about:meta])* $Table:ident
+        required { $( $(#[doc = $must_what:literal])* $must:ident: $Must:ty; )* }
+        optional { $( $(#[doc = $what:literal])* $key:ident: $Key:ty
+            $(= $default:literal)? $(, $source:ident)?; )* }
+    ) => {
+        $(#[$about])*
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(super) struct $Table {
+            $( $(#[doc = $must_what])* pub(super) $must: $Must, )*
+            $( $(#[doc = $what])* #[serde(default)] pub(super) $key: $Key, )*
+        }
+
+        impl $Table {
+            /// The table's keys, for the reference page.
+            pub(super) fn rows() -> Vec<Row> {
+                vec![
+                    $( Row {
+                        key: stringify!($must),
+                        default: "required".to_owned(),
+                        source: "",
+                        what: described(&[$($must_what),*], String::new()),
+                    }, )*
+                    $( Row {
+                        key: stringify!($key),
+                        default: table!(@default $Key $(, $default)?),
+                        source: table!(@source $($source)?),
+                        what: described(&[$($what),*], <$Key as Key>::range_text()),
+                    }, )*
+                ]
+            }
+        }
+    };
+    (@default $Key:ty) => { format!("`{}`", <$Key as Key>::default_text()) };
+    (@default $Key:ty, $default:literal) => { $default.to_owned() };
+    (@source) => { "" };
+    (@source $source:ident) => { $source };
+}
+
+fn described(lines: &[&str], range: String) -> String {
+    let mut what = lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+    if !range.is_empty() {
+        what = format!("{}; {range}", what.trim_end_matches('.'));
+    }
+    what.trim_end_matches('.').to_owned()
+}
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -14,101 +87,140 @@ pub(super) struct File {
     pub(super) connector: Vec<Spanned<Connector>>,
 }
 
-/// `[mta]`
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Mta {
-    /// MTA name, at most 32 characters.
-    pub(super) name: Spanned<String>,
-    /// Password shown to partners whose connector gives none.
-    #[serde(default)]
-    pub(super) password: String,
-    /// Global domain identifier, `C=GB;A=CARRIER;P=ACME`.
-    pub(super) domain: Spanned<String>,
-    /// Where partners call, `ADDRESS:PORT`.
-    pub(super) listen: Vec<Spanned<String>>,
-    /// Directory of the store.
-    #[serde(default = "default_store")]
-    pub(super) store: String,
-    /// Shards; 0: one for each core.
-    #[serde(default)]
-    pub(super) shards: Option<Spanned<u16>>,
-    /// Whether shard threads are pinned to cores.
-    #[serde(default = "default_pin")]
-    pub(super) pin: bool,
-    /// I/O engine: `auto`, `uring` or `epoll`.
-    #[serde(default)]
-    pub(super) io: Option<Spanned<String>>,
-    /// Size of a store segment, MiB.
-    #[serde(default)]
-    pub(super) segment_size_mib: Option<Spanned<u64>>,
-    /// Most segments of one log.
-    #[serde(default)]
-    pub(super) segment_count_max: Option<Spanned<u32>>,
-    /// A connection that is not an established association after this is closed, seconds.
-    #[serde(default)]
-    pub(super) establishment_timeout_s: Option<Spanned<f64>>,
-    /// Most connections of one shard whose caller has not bound.
-    #[serde(default)]
-    pub(super) unbound_connection_count_max: Option<Spanned<usize>>,
+table! {
+    /// `[mta]`
+    Mta
+    required {
+        /// our MTA name, 1 to 32 characters
+        name: Spanned<String>;
+        /// our global domain identifier, `C=GB;A=CARRIER;P=ACME`
+        domain: Spanned<String>;
+        /// where partners call, a list of `ADDRESS:PORT`
+        listen: Vec<Spanned<String>>;
+    }
+    optional {
+        /// shown to partners whose connector gives none
+        password: String;
+        /// the store's directory; one relay at a time
+        store: Option<Spanned<String>> = "`store`";
+        /// threads, each with its ring and log; 0: one for each core
+        shards: Number<0, 0, 128>;
+        /// whether they are pinned to cores
+        pin: Switch<true>;
+        /// the I/O engine
+        io: Choice<IoChoice>;
+        /// size of a store segment
+        segment_size_mib: Number<64, 2, 4096>;
+        /// most segments of one log; beyond them partners are asked to come again
+        segment_count_max: Number<1024, 4, 1_000_000>;
+        /// a connection that has not bound by then is closed, 0.1 to 60
+        establishment_timeout_s: Seconds<60_000, 100>;
+        /// connections of one shard that have not bound, 1 to 1024
+        unbound_connection_count_max: Option<Spanned<u64>> = "half of the descriptors";
+    }
 }
 
-/// `[[connector]]`
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Connector {
-    /// The operator's name for the partner.
-    pub(super) name: Spanned<String>,
-    /// Where to call the partner, `ADDRESS:PORT`; without it the partner only calls us.
-    #[serde(default)]
-    pub(super) address: Vec<Spanned<String>>,
-    /// The partner's MTA name.
-    pub(super) remote_mta_name: Spanned<String>,
-    /// The password that the partner shows.
-    #[serde(default)]
-    pub(super) remote_password: String,
-    /// Our MTA name towards this partner, if not the relay's own.
-    #[serde(default)]
-    pub(super) local_mta_name: Option<Spanned<String>>,
-    /// Our password towards this partner, if not the relay's own.
-    #[serde(default)]
-    pub(super) local_password: Option<String>,
-    /// The partner's global domain identifier; without it, taken to be another domain.
-    #[serde(default)]
-    pub(super) domain: Option<Spanned<String>>,
-    /// Address spaces served.
-    #[serde(default)]
-    pub(super) address_space: Vec<Spanned<AddressSpace>>,
-    /// Transport selector when we call: text, or hexadecimal octets behind `0x`.
-    #[serde(default)]
-    pub(super) called_transport_selector: Option<Spanned<String>>,
-    /// Session selector when we call.
-    #[serde(default)]
-    pub(super) called_session_selector: Option<Spanned<String>>,
-    /// Presentation selector when we call.
-    #[serde(default)]
-    pub(super) called_presentation_selector: Option<Spanned<String>>,
-    /// Checkpoint size, KiB; 0: no checkpoints.
-    #[serde(default)]
-    pub(super) checkpoint_size_kib: Option<Spanned<u32>>,
-    /// Unconfirmed checkpoints allowed.
-    #[serde(default)]
-    pub(super) window_size: Option<Spanned<u32>>,
-    /// Most associations that we open.
-    #[serde(default)]
-    pub(super) association_count_max: Option<Spanned<u16>>,
-    /// First wait after a failure, seconds; doubles with each further one.
-    #[serde(default)]
-    pub(super) retry_delay_s: Option<Spanned<f64>>,
-    /// Longest wait after failures, seconds.
-    #[serde(default)]
-    pub(super) retry_delay_s_max: Option<Spanned<f64>>,
-    /// An association without activity is released after this, seconds.
-    #[serde(default)]
-    pub(super) disconnect_time_s: Option<Spanned<f64>>,
-    /// A transfer without progress is given up after this, seconds.
-    #[serde(default)]
-    pub(super) transfer_timeout_s: Option<Spanned<f64>>,
+table! {
+    /// `[[connector]]`
+    Connector
+    required {
+        /// the operator's name for the partner
+        name: Spanned<String>;
+        /// the MTA name that the partner shows, calling and called
+        remote_mta_name: Spanned<String>;
+    }
+    optional {
+        /// where to call, a list tried in turn, `ADDRESS:PORT` or `HOST:PORT`; none: the partner only calls us
+        address: Vec<Spanned<String>>;
+        /// the password that the partner shows
+        remote_password: String;
+        /// what we call ourselves towards this partner
+        local_mta_name: Option<Spanned<String>> = "that of `[mta]`";
+        /// the password that we show this partner
+        local_password: Option<Spanned<String>> = "that of `[mta]`";
+        /// the partner's domain; equal to ours, internal trace is kept and added to
+        domain: Option<Spanned<String>> = "another than ours";
+        /// a list of `{ pattern = "C=FR;A=X", cost = 10 }`; cost 1 to 100, by default 10; the most specific pattern
+        /// wins, then the cheapest
+        address_space: Vec<Spanned<AddressSpace>>;
+        /// when the partner may be called, UTC: `always`, `never` (nor may it call), `remote-initiated` (what waits
+        /// goes out over two-way associations that it opens), or times as `Mon-Fri 08:00-18:00, Sat 10:00-12:00`
+        schedule: Option<Spanned<String>> = "`always`";
+        /// who may send on an association that we open
+        dialogue_mode: Choice<DialogueMode>;
+        /// the partner's transport selector: text, or octets as `0x2a2b`
+        called_transport_selector: Option<Spanned<String>> = "blank";
+        /// the partner's session selector
+        called_session_selector: Option<Spanned<String>> = "blank";
+        /// the partner's presentation selector
+        called_presentation_selector: Option<Spanned<String>> = "blank";
+        /// our transport selector when we call
+        calling_transport_selector: Option<Spanned<String>> = "blank";
+        /// our session selector when we call
+        calling_session_selector: Option<Spanned<String>> = "blank";
+        /// our presentation selector when we call
+        calling_presentation_selector: Option<Spanned<String>> = "blank";
+        /// the transport selector by which the partner must call us
+        incoming_transport_selector: Option<Spanned<String>> = "any";
+        /// the session selector by which the partner must call us
+        incoming_session_selector: Option<Spanned<String>> = "any";
+        /// the presentation selector by which the partner must call us
+        incoming_presentation_selector: Option<Spanned<String>> = "any";
+        /// data between two checkpoints; 0: no checkpoints
+        checkpoint_size_kib: Number<30, 0, 65_535>, CLASSIC;
+        /// checkpoints that may be unconfirmed; at most what the partner grants
+        window_size: Number<5, 1, 255>, CLASSIC;
+        /// how long a transfer that broke is waited for, or tried, to be resumed
+        recovery_timeout_s: Seconds<60_000>, CLASSIC;
+        /// associations that we open
+        association_count_max: Number<10, 1, 1000>;
+        /// associations that the partner may open
+        called_association_count_max: Number<10, 1, 1000>;
+        /// associations kept for urgent messages and reports; one is always left to the rest
+        urgent_association_count: Number<1, 0, 1000>;
+        /// messages waiting for each association being opened before another is opened
+        association_threshold: Number<2, 1, 1_000_000>;
+        /// associations opened without need and kept open
+        permanent_association_count: Number<0, 0, 1000>;
+        /// an association of ours without activity is released after this
+        idle_time_s: Seconds<300_000>, CLASSIC;
+        /// an association of ours is released at this age, once it is idle; 0: at none
+        association_lifetime_s: Seconds<0, 0>;
+        /// how long a release may take
+        disconnect_time_s: Seconds<120_000>, CLASSIC;
+        /// failures to open in a row after which the connector counts as down; it is still tried
+        open_retry_count_max: Number<144, 0, 1_000_000>, CLASSIC;
+        /// wait after the first failure to open; doubled with each further one
+        open_retry_delay_s: Seconds<5_000>;
+        /// longest wait after failures to open; equal to the first: every wait is the same
+        open_retry_delay_s_max: Seconds<600_000>, CLASSIC;
+        /// refusals of one message in a row after which it is held for the operator
+        transfer_retry_count_max: Number<144, 0, 65_535>;
+        /// wait after a transfer was refused; doubled with each further one
+        transfer_retry_delay_s: Seconds<5_000>;
+        /// longest wait after refused transfers
+        transfer_retry_delay_s_max: Seconds<120_000>, CLASSIC;
+        /// longest silence during a transfer
+        progress_timeout_s: Seconds<300_000>;
+        /// longest time for each KiB of an urgent message
+        transfer_timeout_s_per_kib_urgent: Seconds<1_000_000>, CLASSIC;
+        /// longest time for each KiB of a normal message
+        transfer_timeout_s_per_kib_normal: Seconds<2_000_000>, CLASSIC;
+        /// longest time for each KiB of a non-urgent message
+        transfer_timeout_s_per_kib_non_urgent: Seconds<3_000_000>, CLASSIC;
+        /// largest message sent to or taken from this partner
+        message_size_max_kib: Number<65_536, 1, 65_536>;
+        /// whether per-domain bilateral information goes on to this partner
+        bilateral_information: Choice<BilateralInformation>;
+        /// whether internal trace goes on to this partner; automatic: only inside our own domain
+        internal_trace: Choice<InternalTrace>;
+        /// domains behind this partner that a message may enter more than once, as `C=GB;A=CARRIER`
+        split_domain: Vec<Spanned<String>>;
+        /// form of the trace elements that we add; 1984 has no other actions
+        trace_form: Choice<TraceForm>;
+        /// form of the times that we write
+        time_format: Choice<TimeFormat>;
+    }
 }
 
 /// `{ pattern = "...", cost = 10 }`
@@ -117,15 +229,7 @@ pub(super) struct Connector {
 pub(super) struct AddressSpace {
     /// `C=GB;A=CARRIER;P=ACME`
     pub(super) pattern: Spanned<String>,
-    /// 1 to 100.
+    /// What it costs.
     #[serde(default)]
-    pub(super) cost: Option<Spanned<u8>>,
-}
-
-fn default_store() -> String {
-    "store".to_owned()
-}
-
-fn default_pin() -> bool {
-    true
+    pub(super) cost: Number<10, 1, 100>,
 }

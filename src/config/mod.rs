@@ -1,15 +1,21 @@
 //! The configuration file: TOML in, [`Settings`] or every problem at once out.
 //!
-//! [`file`] holds the structs that parse it, with their defaults; [`check`] turns them into settings and
-//! gathers what is wrong, each with its line and what to write instead.
+//! [`file`] holds the structs that parse it, each key with its default and its words; [`check`] and
+//! [`connector`] turn them into settings and gather what is wrong, each with its line and what to write
+//! instead; [`reference`](mod@reference) writes the README's reference page from the same structs.
 
 mod check;
+mod connector;
 mod file;
+mod key;
+mod names;
+mod reference;
 
 use std::fmt;
 use std::path::Path;
 
 pub use check::check;
+pub use reference::reference;
 
 use crate::shard::settings::Settings;
 

@@ -187,10 +187,12 @@ fn configuration(
         text += &format!(
             "\n[[connector]]\nname = \"{}\"\n{address}remote_mta_name = \"{mta_name}\"\n\
              remote_password = \"{}\"\ndomain = \"{domain}\"\nassociation_count_max = {}\n\
-             retry_delay_s = 0.2\naddress_space = [{{ pattern = \"{space}\", cost = 10 }}]\n",
+             called_association_count_max = {}\nopen_retry_delay_s = 0.2\naddress_space = [{{ pattern = \"{space}\", cost = 10 }}]\n",
             mta_name.to_lowercase(),
             password(mta_name),
-            arguments.associations,
+            // One more each way than the demo uses: one is kept for urgent messages.
+            arguments.associations + 1,
+            arguments.associations + 1,
         );
     };
     match index.checked_sub(1) {

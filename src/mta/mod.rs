@@ -7,3 +7,4 @@
 pub mod decide;
 pub mod metadata;
 pub mod prepare;
+pub mod quirks;

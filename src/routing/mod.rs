@@ -9,6 +9,6 @@ mod link;
 mod pattern;
 mod table;
 
-pub use link::{LinkState, LinkStates};
+pub use link::{LinkFault, LinkState, LinkStates};
 pub use pattern::{Attribute, Pattern, PatternError};
 pub use table::{Address, Candidate, ConnectorIndex, Entry, Table};

@@ -9,15 +9,16 @@ use std::fmt;
 use super::Shard;
 use super::connection::{Connection, Role, Stage};
 use super::mail::{Adopted, Mail};
-use super::settings::{Credentials, Snapshot, equal_in_constant_time};
+use super::settings::{Credentials, IncomingSelectors, Snapshot, equal_in_constant_time};
 use super::token::Subject;
 use crate::association::Association;
 use crate::io::{Engine, Operation};
+use crate::osi::error::Layer;
 use crate::osi::rtse::AbortReason;
-use crate::osi::stack::Stack;
+use crate::osi::stack::{BindIndication, Stack};
 use crate::p1;
 use crate::p1::bind::{self, Bind, BindError, Mode};
-use crate::routing::{ConnectorIndex, LinkState};
+use crate::routing::{ConnectorIndex, LinkFault};
 
 /// Why a bind is refused.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,6 +32,17 @@ enum BindRefused {
     },
     /// The argument or result is malformed.
     Malformed(String),
+    /// It called another selector than its connector expects.
+    WrongSelector {
+        /// Which.
+        layer: Layer,
+        /// What it called.
+        called: Vec<u8>,
+    },
+    /// The partner has as many associations as it may have.
+    TooMany,
+    /// The connector is out of use.
+    OutOfUse,
 }
 
 impl fmt::Display for BindRefused {
@@ -41,6 +53,11 @@ impl fmt::Display for BindRefused {
                 write!(f, "no connector expects MTA name {mta_name:?} with the password given")
             }
             BindRefused::Malformed(what) => write!(f, "the bind is malformed: {what}"),
+            BindRefused::WrongSelector { layer, called } => {
+                write!(f, "the {} selector called is \"{}\"", layer.as_str(), called.escape_ascii())
+            }
+            BindRefused::TooMany => f.write_str("the partner has called_association_count_max"),
+            BindRefused::OutOfUse => f.write_str("the connector's schedule is never"),
         }
     }
 }
@@ -80,6 +97,20 @@ fn read_bind(snapshot: &Snapshot, argument: &[u8]) -> Result<ConnectorIndex, Bin
     snapshot.connector_authenticated(mta_name, password).ok_or_else(|| BindRefused::wrong(mta_name))
 }
 
+/// Whether the partner called us by the selectors that its connector expects.
+fn check_selectors(incoming: &IncomingSelectors, bind: &BindIndication) -> Result<(), BindRefused> {
+    for (layer, expected, called) in [
+        (Layer::Transport, &incoming.transport, &bind.called_transport_selector),
+        (Layer::Session, &incoming.session, &bind.called_session_selector),
+        (Layer::Presentation, &incoming.presentation, &bind.called_presentation_selector),
+    ] {
+        if expected.as_ref().is_some_and(|expected| expected != called) {
+            return Err(BindRefused::WrongSelector { layer, called: called.clone() });
+        }
+    }
+    Ok(())
+}
+
 /// Whether the called MTA is the one it should be.
 fn check_bind_result(remote: &Credentials, result: &[u8]) -> Result<(), BindRefused> {
     let (mta_name, password) = simple(bind::decode_bind_result(Mode::Normal, result))?;
@@ -102,7 +133,9 @@ fn answer_refused(stack: &mut Stack, refused: &BindRefused) {
     let error = match refused {
         BindRefused::NoCredentials
         | BindRefused::WrongCredentials { .. }
+        | BindRefused::WrongSelector { .. }
         | BindRefused::Malformed(_) => BindError::AuthenticationError,
+        BindRefused::TooMany | BindRefused::OutOfUse => BindError::Busy,
     };
     let mut octets = Vec::new();
     bind::encode_bind_error(error, &mut octets);
@@ -110,17 +143,15 @@ fn answer_refused(stack: &mut Stack, refused: &BindRefused) {
 }
 
 impl<E: Engine> Shard<E> {
-    pub(super) fn bind_indicated(&mut self, connection: &mut Connection, argument: &[u8]) {
+    pub(super) fn bind_indicated(&mut self, connection: &mut Connection, bind: &BindIndication) {
         let snapshot = std::sync::Arc::clone(&self.snapshot);
-        let Some(association) = &mut connection.association else { return };
-        let connector = match read_bind(&snapshot, argument) {
+        let Some(association) = &connection.association else { return };
+        let checked = read_bind(&snapshot, &bind.bind_argument).and_then(|connector| {
+            check_selectors(&snapshot.connector(connector).incoming, bind).map(|()| connector)
+        });
+        let connector = match checked {
             Ok(connector) => connector,
-            Err(refused) => {
-                tracing::warn!(peer = %connection.peer, reason = %refused, "bind refused");
-                self.counters.binds_refused.add(1);
-                answer_refused(&mut association.stack, &refused);
-                return self.begin_drain(connection);
-            }
+            Err(refused) => return self.refuse_bind(connection, &refused),
         };
         connection.connector = Some(connector);
         if snapshot.owner(connector) == self.index {
@@ -132,14 +163,34 @@ impl<E: Engine> Shard<E> {
             .submit(Subject::Connection(connection.key).token(), Operation::Detach { socket });
     }
 
+    fn refuse_bind(&mut self, connection: &mut Connection, refused: &BindRefused) {
+        tracing::warn!(peer = %connection.peer, reason = %refused, "bind refused");
+        self.counters.binds_refused.add(1);
+        if let Some(association) = &mut connection.association {
+            answer_refused(&mut association.stack, refused);
+        }
+        self.begin_drain(connection);
+    }
+
+    /// At the connector's owner: takes the caller, unless there are enough of its associations.
     fn accept_bind(&mut self, connection: &mut Connection) {
-        let (Some(connector), Some(association)) =
-            (connection.connector, &mut connection.association)
-        else {
-            return;
+        let Some(connector) = connection.connector else { return };
+        let snapshot = std::sync::Arc::clone(&self.snapshot);
+        let settings = snapshot.connector(connector);
+        let refused = if !settings.schedule.allows_called() {
+            Some(BindRefused::OutOfUse)
+        } else if !self.state(connector).associations.may_be_called(&settings.associations) {
+            Some(BindRefused::TooMany)
+        } else {
+            None
         };
-        answer_accepted(&mut association.stack, &self.snapshot.connector(connector).local);
-        self.bound(connection, connector);
+        if let Some(refused) = refused {
+            return self.refuse_bind(connection, &refused);
+        }
+        if let Some(association) = &mut connection.association {
+            answer_accepted(&mut association.stack, &settings.local);
+            self.bound(connection, connector);
+        }
     }
 
     pub(super) fn bind_confirmed(&mut self, connection: &mut Connection, result: &[u8]) {
@@ -148,13 +199,12 @@ impl<E: Engine> Shard<E> {
         {
             tracing::warn!(peer = %connection.peer, reason = %refused, "the partner's bind result is refused");
             self.counters.binds_refused.add(1);
+            connection.fault = Some(LinkFault::Refused);
             if let Some(association) = &mut connection.association {
                 association.stack.abort_request(AbortReason::UserError);
             }
             return self.begin_drain(connection);
         }
-        let state = &mut self.connectors[usize::from(connector.0)];
-        state.opening_count = state.opening_count.saturating_sub(1);
         self.bound(connection, connector);
         self.became_idle(connection);
     }
@@ -166,14 +216,13 @@ impl<E: Engine> Shard<E> {
         connection.stage = Stage::Bound;
         self.counters.associations.add(1);
         self.envelopes.set_aside(2 * self.connections.len());
-        let state = &mut self.connectors[usize::from(connector.0)];
-        state.bound_count += 1;
-        state.failure_count = 0;
-        self.snapshot.links.publish(connector, LinkState::Open);
+        connection.opened_at = self.now.instant;
+        connection.idle_since = self.now.instant;
+        self.entered_service(connection, connector);
         let settings = self.snapshot.connector(connector);
         tracing::info!(connector = settings.name, peer = %connection.peer, role = ?connection.role, "association is up");
-        let idle = settings.disconnect_time.max(settings.transfer_timeout);
-        self.set_deadline(connection, self.now.instant + idle);
+        let idle_time = settings.associations.idle_time;
+        self.set_deadline(connection, self.now.instant + idle_time);
     }
 
     /// The socket has left this engine: the rest is the owner's.

@@ -346,6 +346,7 @@ impl<E: Engine> Shard<E> {
                     target: index as u16,
                     attempt: if attempted { Attempt::Marked } else { Attempt::Unmarked },
                     priority: metadata.priority,
+                    refusal_count: 0,
                 };
                 self.queue(connector.map_or(Hop::NoRoute, Hop::Connector), queued);
             }

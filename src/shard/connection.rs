@@ -9,7 +9,7 @@ use super::queue::Queued;
 use super::token::ConnectionKey;
 use crate::association::{Association, Outgoing};
 use crate::base::clock::Instant;
-use crate::routing::ConnectorIndex;
+use crate::routing::{ConnectorIndex, LinkFault};
 
 /// Who opened the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub(crate) struct Sending {
     pub(crate) identifier: SmallVec<[u8; 96]>,
     /// Whether the stack has been asked to begin the activity.
     pub(crate) begun: bool,
+    /// When the transfer has to be over.
+    pub(crate) ends_by: Instant,
 }
 
 /// One connection.
@@ -73,6 +75,16 @@ pub(crate) struct Connection {
     pub(crate) deadline: Instant,
     /// When its timer fires, if one is armed.
     pub(crate) armed: Option<Instant>,
+    /// Since when the association is up.
+    pub(crate) opened_at: Instant,
+    /// Since when it carries nothing.
+    pub(crate) idle_since: Instant,
+    /// The partner has asked for the turn.
+    pub(crate) turn_wanted: bool,
+    /// We have asked for it.
+    pub(crate) turn_asked: bool,
+    /// How the partner failed us, if it did.
+    pub(crate) fault: Option<LinkFault>,
     /// Octets that came in while moving.
     pub(crate) early: Vec<u8>,
     /// Whether it stands in the list of those to flush.
@@ -98,6 +110,11 @@ impl Connection {
             outgoing: Outgoing::default(),
             deadline,
             armed: None,
+            opened_at: Instant::default(),
+            idle_since: Instant::default(),
+            turn_wanted: false,
+            turn_asked: false,
+            fault: None,
             early: Vec::new(),
             dirty: false,
         }

@@ -48,6 +48,8 @@ counters! {
     held_no_route,
     /// Targets held because every route would make a loop.
     held_loop,
+    /// Targets held because the partner refused them for good, or too often.
+    held_refused,
     /// Targets waiting in queues or being sent.
     queued,
     /// Associations that are up.

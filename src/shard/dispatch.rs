@@ -4,58 +4,25 @@
 //! that may have been sent are known. It leaves from the buffer it was committed from; when that is gone
 //! it is fetched through the engine, the rest window by window.
 
-use std::time::Duration;
-
 use smallvec::SmallVec;
 
 use super::Shard;
 use super::connection::{Connection, Sending, Stage};
 use super::mail::Mail;
-use super::queue::{Attempt, PriorityQueue, Queued};
+use super::queue::{Attempt, Queued};
 use super::token::{ConnectionKey, Subject};
 use crate::base::buffer::{Fill, Lease};
-use crate::base::clock::Instant;
 use crate::base::limits::{
     ATTEMPT_AHEAD_COUNT, ENVELOPE_SIZE_MAX, EXTERNAL_OVERHEAD_SIZE_MAX, FETCH_SIZE,
 };
+use crate::connector::Traffic;
 use crate::io::Engine;
 use crate::mta::metadata;
 use crate::mta::prepare::{Relay, prepare};
 use crate::osi::rtse::{TransferRefusal, external};
 use crate::p1::scan::{Progress, scan, scan_prefix};
-use crate::routing::{ConnectorIndex, LinkState};
+use crate::routing::ConnectorIndex;
 use crate::store::Outcome;
-
-/// A connector as its owner shard sees it.
-#[derive(Default)]
-pub(crate) struct ConnectorState {
-    pub(super) queue: PriorityQueue,
-    /// Associations that may carry the next message.
-    pub(super) idle: Vec<ConnectionKey>,
-    /// Associations of ours, up or being opened.
-    pub(super) calling_count: u16,
-    /// Of them, those being opened.
-    pub(super) opening_count: u16,
-    /// Associations that are up, whoever opened them.
-    pub(super) bound_count: u32,
-    /// Failures since the last success.
-    pub(super) failure_count: u32,
-    /// No association is opened before this.
-    pub(super) retry_at: Instant,
-    /// Nothing is sent before this: the partner has refused a transfer.
-    pub(super) resume_at: Instant,
-    /// Which of the partner's addresses is tried next.
-    pub(super) next_address: usize,
-    /// Messages taken from the queue since marks were last asked for ahead.
-    taken_since_marks: usize,
-}
-
-impl ConnectorState {
-    /// The wait after `failure_count` failures in a row.
-    pub(super) fn retry_delay(&self, first: Duration, longest: Duration) -> Duration {
-        first.saturating_mul(1 << self.failure_count.saturating_sub(1).min(16)).min(longest)
-    }
-}
 
 impl<E: Engine> Shard<E> {
     pub(super) fn dispatch_active(&mut self) {
@@ -71,11 +38,15 @@ impl<E: Engine> Shard<E> {
         if self.connectors[index].resume_at > self.now.instant {
             return;
         }
+        let snapshot = std::sync::Arc::clone(&self.snapshot);
         while let Some(&key) = self.connectors[index].idle.last() {
             self.mark_ahead(connector);
-            let Some(queued) = self.connectors[index].queue.pop_marked() else { break };
-            self.connectors[index].idle.pop();
-            self.connectors[index].taken_since_marks += 1;
+            let policy = &snapshot.connector(connector).associations;
+            let state = &mut self.connectors[index];
+            let ordinary = state.associations.may_carry(policy, Traffic::Ordinary);
+            let Some(queued) = state.queue.pop_marked(ordinary) else { break };
+            state.idle.pop();
+            state.taken_since_marks += 1;
             if queued.resident.is_some() {
                 self.resident_count = self.resident_count.saturating_sub(1);
             }
@@ -92,9 +63,12 @@ impl<E: Engine> Shard<E> {
         }
         let waiting = self.connectors[index].queue.len();
         self.snapshot.links.publish_queued(connector, waiting as u32);
-        if waiting > 0 && self.connectors[index].idle.is_empty() {
-            self.open_if_allowed(connector);
+        if waiting == 0 {
+            self.return_turns(connector);
+        } else if self.connectors[index].idle.is_empty() {
+            self.ask_for_turn(connector);
         }
+        self.open_associations(connector);
     }
 
     fn put_back(&mut self, connector: ConnectorIndex, mut queued: Queued) {
@@ -124,10 +98,12 @@ impl<E: Engine> Shard<E> {
     }
 
     fn start_sending(&mut self, connection: &mut Connection, queued: Queued) {
-        let transfer_timeout = connection
-            .connector
-            .map_or(Duration::MAX, |connector| self.snapshot.connector(connector).transfer_timeout);
-        self.set_deadline(connection, self.now.instant + transfer_timeout);
+        let Some(connector) = connection.connector else { return };
+        let timeouts = self.snapshot.connector(connector).timeouts;
+        let whole = timeouts.whole(queued.priority, queued.apdu_size as usize);
+        let ends_by = self.now.instant + whole;
+        self.set_deadline(connection, ends_by.min(self.now.instant + timeouts.progress));
+        self.state(connector).associations.transfer_began(queued.traffic());
         let resident = queued.resident.clone();
         connection.sending = Some(Sending {
             queued,
@@ -136,6 +112,7 @@ impl<E: Engine> Shard<E> {
             head: Vec::new(),
             identifier: SmallVec::new(),
             begun: false,
+            ends_by,
         });
         match resident {
             Some(octets) => self.begin_activity(connection, &octets),
@@ -283,11 +260,8 @@ impl<E: Engine> Shard<E> {
 
     /// The partner has taken the message.
     pub(super) fn transfer_confirmed(&mut self, connection: &mut Connection) {
-        connection.outgoing.clear();
-        let (Some(sending), Some(connector)) = (connection.sending.take(), connection.connector)
-        else {
-            return;
-        };
+        let Some(connector) = connection.connector else { return };
+        let Some(sending) = self.take_sending(connection, connector) else { return };
         let queued = sending.queued;
         self.counters.transfers_out.add(1);
         self.counters.octets_out.add(u64::from(queued.apdu_size));
@@ -298,36 +272,75 @@ impl<E: Engine> Shard<E> {
             outcome: Outcome::Transferred,
         };
         self.tell(self.home(queued.reference), outcome);
-        self.connectors[usize::from(connector.0)].failure_count = 0;
-        self.snapshot.links.publish(connector, LinkState::Open);
+        self.state(connector).associations.succeeded();
         self.became_idle(connection);
     }
 
-    /// The partner refused the message for now, or for good; either way it stays ours.
+    /// The partner refused the message: for now, and it is tried again after a while; or for good, or too
+    /// often, and it is held for the operator.
     pub(super) fn transfer_refused(
         &mut self,
         connection: &mut Connection,
         reason: TransferRefusal,
     ) {
-        tracing::warn!(peer = %connection.peer, ?reason, "the partner refused a transfer; it is tried again");
-        if let Some(connector) = connection.connector {
-            self.note_failure(connector);
-            let state = &mut self.connectors[usize::from(connector.0)];
-            state.resume_at = state.retry_at;
+        let Some(connector) = connection.connector else { return };
+        let snapshot = std::sync::Arc::clone(&self.snapshot);
+        let settings = snapshot.connector(connector);
+        let Some(mut sending) = self.take_sending(connection, connector) else { return };
+        let queued = &mut sending.queued;
+        queued.refusal_count = queued.refusal_count.saturating_add(1);
+        let count = u32::from(queued.refusal_count);
+        let given_up =
+            reason == TransferRefusal::Permanent || settings.transfer_retry.is_exhausted(count);
+        tracing::warn!(
+            mts_identifier = %metadata::identifier_text(&sending.identifier),
+            connector = settings.name,
+            ?reason,
+            count,
+            "{}",
+            if given_up { "transfer refused: held for the operator" } else { "transfer refused: tried again" }
+        );
+        if given_up {
+            self.hold_refused(sending.queued);
+        } else {
+            let resume_at = self.now.instant + settings.transfer_retry.delay_after(count);
+            self.state(connector).resume_at = resume_at;
+            self.timers.arm(resume_at, Subject::Connector(connector.0).to_word());
+            self.put_back(connector, sending.queued);
         }
-        self.return_to_queue(connection);
         self.became_idle(connection);
+    }
+
+    /// Sets a message aside that this partner will not take. Its mark is withdrawn: it was not sent.
+    fn hold_refused(&mut self, mut queued: Queued) {
+        queued.resident = None;
+        queued.attempt = Attempt::Unmarked;
+        let (reference, target) = (queued.reference, queued.target);
+        let outcome = Mail::Outcome { reference, target, outcome: Outcome::Deferred };
+        self.tell(self.home(reference), outcome);
+        self.counters.queued.subtract(1);
+        self.counters.held_refused.add(1);
+        self.held.push(queued);
+    }
+
+    /// Ends the transfer under way in the books, and gives what was being sent.
+    fn take_sending(
+        &mut self,
+        connection: &mut Connection,
+        connector: ConnectorIndex,
+    ) -> Option<Sending> {
+        connection.outgoing.clear();
+        let sending = connection.sending.take()?;
+        self.state(connector).associations.transfer_ended(sending.queued.traffic());
+        Some(sending)
     }
 
     /// Puts the message being sent back into its queue. If its end may have reached the partner, it is in
     /// doubt, counted and logged: sent anew it may arrive twice.
     pub(super) fn return_to_queue(&mut self, connection: &mut Connection) {
         let complete = connection.outgoing.is_complete();
-        connection.outgoing.clear();
-        let (Some(sending), Some(connector)) = (connection.sending.take(), connection.connector)
-        else {
-            return;
-        };
+        let Some(connector) = connection.connector else { return };
+        let Some(sending) = self.take_sending(connection, connector) else { return };
         if sending.begun && complete && connection.stage != Stage::Bound {
             self.counters.in_doubt_lost.add(1);
             tracing::warn!(
@@ -340,16 +353,31 @@ impl<E: Engine> Shard<E> {
         self.active.push(connector.0);
     }
 
-    /// An association may carry the next message.
+    /// An association may carry the next message, unless the partner has asked for the turn.
     pub(super) fn became_idle(&mut self, connection: &mut Connection) {
         let Some(connector) = connection.connector else { return };
-        if connection.is_ready_to_send() && !self.is_stopping() {
-            let disconnect_time = self.snapshot.connector(connector).disconnect_time;
-            self.set_deadline(connection, self.now.instant + disconnect_time);
-            self.connectors[usize::from(connector.0)].idle.push(connection.key);
-            self.active.push(connector.0);
-        } else if self.is_stopping() {
-            self.release_when_idle(connection);
+        if self.is_stopping() {
+            return self.release_when_idle(connection);
         }
+        if !connection.is_ready_to_send() {
+            return;
+        }
+        if connection.turn_wanted {
+            return self.give_turn(connection);
+        }
+        connection.idle_since = self.now.instant;
+        let policy = &self.snapshot.connector(connector).associations;
+        let deadline = self.now.instant + policy.idle_time;
+        let deadline = match policy.lifetime.is_zero() {
+            true => deadline,
+            false => deadline.min(connection.opened_at + policy.lifetime),
+        };
+        self.set_deadline(connection, deadline.max(self.now.instant));
+        let key = connection.key;
+        let idle = &mut self.state(connector).idle;
+        if !idle.contains(&key) {
+            idle.push(key);
+        }
+        self.active.push(connector.0);
     }
 }

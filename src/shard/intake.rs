@@ -26,7 +26,7 @@ use crate::mta::decide::{Context, Hop, decide};
 use crate::mta::metadata::{self, Metadata};
 use crate::osi::rtse::{AbortReason, TransferRefusal, external};
 use crate::p1;
-use crate::p1::scan::{Progress, Scan, scan, scan_prefix};
+use crate::p1::scan::{ApduKind, Priority, Progress, Scan, scan, scan_prefix};
 use crate::store::{self, Chunks};
 
 /// How long a finished transfer waits for room in the log before its sender is asked to come again.
@@ -36,8 +36,8 @@ const STORE_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IntakeError {
     /// More octets than one APDU may have.
-    #[error("the transfer exceeds {APDU_SIZE_MAX} octets")]
-    TooLong,
+    #[error("the transfer exceeds {0} octets")]
+    TooLong(usize),
     /// What encloses the APDU is malformed.
     #[error("the transferred value is malformed: {0}")]
     External(crate::osi::error::Error),
@@ -59,7 +59,7 @@ impl IntakeError {
     /// Whose fault it is.
     pub(crate) fn fault(&self) -> Fault {
         match self {
-            IntakeError::TooLong | IntakeError::Store(_) => Fault::LocalLimit,
+            IntakeError::TooLong(_) | IntakeError::Store(_) => Fault::LocalLimit,
             IntakeError::External(error) => error.fault(),
             IntakeError::Apdu(error) => error.fault(),
             IntakeError::Encoding(error) => error.fault(),
@@ -94,6 +94,11 @@ struct Streamed {
 }
 
 impl Intake {
+    /// Whether octets of a transfer came in whose end has not been dealt with.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.size > 0 && !self.complete
+    }
+
     /// Forgets the transfer; gives the chunks that are already in the log.
     pub(crate) fn reset(&mut self) -> Option<Chunks> {
         self.staging.clear();
@@ -127,8 +132,11 @@ impl<E: Engine> Shard<E> {
     ) -> Result<(), IntakeError> {
         let intake = &mut connection.intake;
         intake.size += octets.len();
-        if intake.size > APDU_SIZE_MAX + EXTERNAL_OVERHEAD_SIZE_MAX {
-            return Err(IntakeError::TooLong);
+        let size_max = connection
+            .connector
+            .map_or(APDU_SIZE_MAX, |connector| self.snapshot.connector(connector).message_size_max);
+        if intake.size > size_max + EXTERNAL_OVERHEAD_SIZE_MAX {
+            return Err(IntakeError::TooLong(size_max));
         }
         if intake.streamed.is_none() && intake.size <= CHUNK_SIZE {
             intake.staging.extend_from_slice(octets);
@@ -271,11 +279,16 @@ impl<E: Engine> Shard<E> {
         )?;
         let inbound = connector.map_or("", |connector| snapshot.connector(connector).name.as_str());
         let identifier = self.scan.mts_identifier.element.octets(head);
+        let priority = match self.scan.kind {
+            // X.411 gives reports no priority; nobody should wait for one behind a queue.
+            ApduKind::Report => Priority::Urgent,
+            ApduKind::Message | ApduKind::Probe => self.scan.priority,
+        };
         self.metadata.clear();
         metadata::write(
             &Metadata {
                 kind: self.scan.kind,
-                priority: self.scan.priority,
+                priority,
                 arrived: self.now.wall,
                 revision: snapshot.revision,
                 apdu_start: apdu_start as u32,
@@ -351,7 +364,8 @@ impl<E: Engine> Shard<E> {
                         true => Attempt::Marked,
                         false => Attempt::Unmarked,
                     },
-                    priority: self.scan.priority,
+                    priority,
+                    refusal_count: 0,
                 };
                 (target.hop, queued)
             })

@@ -17,7 +17,7 @@ use crate::base::limits::{
 use crate::io::{Engine, Operation, Outcome, Socket};
 use crate::osi::rtse::AbortReason;
 use crate::osi::stack::{Indication, Stack};
-use crate::routing::{ConnectorIndex, LinkState};
+use crate::routing::LinkFault;
 
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(RELEASE_DELAY_S_MAX);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(CLOSE_TIMEOUT_S);
@@ -58,47 +58,6 @@ impl<E: Engine> Shard<E> {
         self.set_deadline(&mut connection, self.now.instant + timeout);
         self.engine.submit(Subject::Connection(key).token(), Operation::Receive { socket });
         self.connections.put_back(connection);
-    }
-
-    /// Opens an association to a connector's partner, if its count, its retry time and its threshold
-    /// allow.
-    pub(super) fn open_if_allowed(&mut self, connector: ConnectorIndex) {
-        let snapshot = std::sync::Arc::clone(&self.snapshot);
-        let settings = snapshot.connector(connector);
-        let stopping = self.is_stopping();
-        let state = &mut self.connectors[usize::from(connector.0)];
-        let enough = state.calling_count >= settings.association_count_max
-            || state.queue.len() <= usize::from(state.opening_count) * 2;
-        if enough || settings.addresses.is_empty() || stopping || state.retry_at > self.now.instant
-        {
-            return;
-        }
-        let address = settings.addresses[state.next_address % settings.addresses.len()];
-        state.calling_count += 1;
-        state.opening_count += 1;
-        state.queue.set_memory_aside();
-        let key = self.connections.insert(Role::Calling, address, self.now.instant);
-        let Some(mut connection) = self.connections.take(key) else { return };
-        connection.connector = Some(connector);
-        let timeout = self.snapshot.settings.establishment_timeout;
-        self.set_deadline(&mut connection, self.now.instant + timeout);
-        self.connections.put_back(connection);
-        self.engine.submit(Subject::Connection(key).token(), Operation::Connect { address });
-        self.active.push(connector.0);
-    }
-
-    /// A failure to reach or keep a partner: the next attempt waits.
-    pub(super) fn note_failure(&mut self, connector: ConnectorIndex) {
-        let settings = self.snapshot.connector(connector);
-        let state = &mut self.connectors[usize::from(connector.0)];
-        state.failure_count += 1;
-        state.next_address = state.next_address.wrapping_add(1);
-        let delay = state.retry_delay(settings.retry_delay, settings.retry_delay_max);
-        state.retry_at = self.now.instant + delay;
-        self.timers.arm(state.retry_at, Subject::Connector(connector.0).to_word());
-        if state.bound_count == 0 {
-            self.snapshot.links.publish(connector, LinkState::Retrying);
-        }
     }
 
     pub(super) fn connection_completed(
@@ -188,6 +147,9 @@ impl<E: Engine> Shard<E> {
         if connection.stage == Stage::Moving {
             connection.early.extend_from_slice(input);
         }
+        if connection.stage == Stage::Bound {
+            self.note_progress(connection);
+        }
         if connection.sending.is_some()
             && let Some(association) = &mut connection.association
         {
@@ -219,20 +181,16 @@ impl<E: Engine> Shard<E> {
             }
             Indication::TransferConfirm => self.transfer_confirmed(connection),
             Indication::TransferRefused(reason) => self.transfer_refused(connection, reason),
-            Indication::Bind(bind) => self.bind_indicated(connection, &bind.bind_argument),
+            Indication::Bind(bind) => self.bind_indicated(connection, &bind),
             Indication::BindConfirm(result) => self.bind_confirmed(connection, &result),
             Indication::BindRefused(refusal) => {
-                tracing::warn!(peer = %connection.peer, layer = refusal.layer.as_str(), reason = refusal.text, "the partner refused the bind");
+                tracing::warn!(peer = %connection.peer, layer = refusal.layer.as_str(), reason = refusal.text, transient = refusal.transient, "the partner refused the bind");
+                connection.fault =
+                    Some(if refusal.transient { LinkFault::Busy } else { LinkFault::Refused });
                 self.begin_drain(connection);
             }
-            Indication::TurnGiven => self.became_idle(connection),
-            Indication::TurnPlease(_) => {
-                if let Some(association) = &mut connection.association
-                    && connection.sending.is_none()
-                {
-                    association.stack.turn_give_request();
-                }
-            }
+            Indication::TurnGiven => self.turn_given(connection),
+            Indication::TurnPlease(_) => self.turn_pleased(connection),
             Indication::Release => {
                 self.abandon_intake(connection);
                 if let Some(association) = &mut connection.association {
@@ -273,7 +231,6 @@ impl<E: Engine> Shard<E> {
     /// Takes a connection out of its connector's counts and returns what it was carrying.
     fn leave_service(&mut self, connection: &mut Connection) {
         let stage = connection.stage;
-        let failed = !matches!(stage, Stage::Releasing);
         if connection.role == Role::Called && matches!(stage, Stage::Binding | Stage::Moving) {
             self.unbound_count = self.unbound_count.saturating_sub(1);
         }
@@ -282,24 +239,13 @@ impl<E: Engine> Shard<E> {
         }
         self.abandon_intake(connection);
         if let Some(connector) = connection.connector {
-            let state = &mut self.connectors[usize::from(connector.0)];
-            if matches!(stage, Stage::Bound | Stage::Releasing) {
-                state.bound_count = state.bound_count.saturating_sub(1);
-            }
-            if connection.role == Role::Calling {
-                state.calling_count = state.calling_count.saturating_sub(1);
-                if matches!(stage, Stage::Connecting | Stage::Binding) {
-                    state.opening_count = state.opening_count.saturating_sub(1);
-                }
-                if failed {
-                    self.note_failure(connector);
-                }
-            }
-            let state = &self.connectors[usize::from(connector.0)];
-            if state.bound_count == 0 && !failed {
-                self.snapshot.links.publish(connector, LinkState::Idle);
-            }
-            self.active.push(connector.0);
+            let usual = match stage {
+                Stage::Connecting => LinkFault::Unreachable,
+                _ => LinkFault::Broken,
+            };
+            let fault = connection.fault.take().unwrap_or(usual);
+            let failed = stage != Stage::Releasing && !self.is_stopping();
+            self.left_service(connection, connector, failed.then_some(fault));
         }
         connection.stage = Stage::Draining;
         self.return_to_queue(connection);
@@ -343,18 +289,12 @@ impl<E: Engine> Shard<E> {
     }
 
     fn deadline_passed(&mut self, connection: &mut Connection) {
+        let under_way = connection.sending.is_some() || connection.intake.is_under_way();
         match connection.stage {
             Stage::Bound if self.is_stopping() && connection.role == Role::Called => {
                 self.release_when_idle(connection);
             }
-            Stage::Bound if connection.is_ready_to_send() && connection.role == Role::Calling => {
-                self.begin_release(connection);
-            }
-            Stage::Bound if connection.sending.is_none() && connection.role == Role::Called => {
-                self.became_idle(connection);
-                let deadline = self.now.instant + RELEASE_TIMEOUT * 30;
-                self.set_deadline(connection, deadline);
-            }
+            Stage::Bound if !under_way => self.idle_time_passed(connection),
             Stage::Draining => {
                 if let Some(association) = &connection.association {
                     connection.stage = Stage::Closed;
@@ -371,6 +311,7 @@ impl<E: Engine> Shard<E> {
             | Stage::Moving
             | Stage::Bound
             | Stage::Releasing => {
+                connection.fault = Some(LinkFault::TimedOut);
                 if let Some(association) = &mut connection.association {
                     association.stack.abort_request(AbortReason::TemporaryProblem);
                 }
@@ -379,15 +320,50 @@ impl<E: Engine> Shard<E> {
         }
     }
 
+    /// Nothing was carried for a while: an association of ours is released when its time has come.
+    fn idle_time_passed(&mut self, connection: &mut Connection) {
+        let Some(connector) = connection.connector else { return };
+        let snapshot = std::sync::Arc::clone(&self.snapshot);
+        let policy = &snapshot.connector(connector).associations;
+        let now = self.now.instant;
+        let (age, idle) = (now.since(connection.opened_at), now.since(connection.idle_since));
+        if connection.role == Role::Calling
+            && self.state(connector).associations.is_to_release(policy, age, idle)
+        {
+            if connection.is_ready_to_send() {
+                return self.begin_release(connection);
+            }
+            // Only who has the turn may release.
+            self.ask_to_release(connection);
+        }
+        self.set_deadline(connection, now + policy.idle_time.max(Duration::from_secs(1)));
+    }
+
+    /// The time until which a transfer under way has to show progress.
+    fn note_progress(&mut self, connection: &mut Connection) {
+        let Some(connector) = connection.connector else { return };
+        let deadline = self.now.instant + self.snapshot.connector(connector).timeouts.progress;
+        if let Some(sending) = &connection.sending {
+            connection.deadline = deadline.min(sending.ends_by);
+        } else if connection.intake.is_under_way() {
+            self.set_deadline(connection, deadline);
+        }
+    }
+
     pub(super) fn begin_release(&mut self, connection: &mut Connection) {
+        let mut patience = RELEASE_TIMEOUT;
         if let Some(connector) = connection.connector {
-            self.connectors[usize::from(connector.0)].idle.retain(|key| *key != connection.key);
+            let key = connection.key;
+            self.state(connector).idle.retain(|idle| *idle != key);
+            if !self.is_stopping() {
+                patience = self.snapshot.connector(connector).associations.disconnect_time;
+            }
         }
         if let Some(association) = &mut connection.association {
             association.stack.release_request();
         }
         connection.stage = Stage::Releasing;
-        self.set_deadline(connection, self.now.instant + RELEASE_TIMEOUT);
+        self.set_deadline(connection, self.now.instant + patience);
         self.mark_dirty(connection);
     }
 }

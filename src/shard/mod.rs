@@ -6,14 +6,17 @@
 //!
 //! - [`intake`]: transfer data in, to a committed record.
 //! - [`dispatch`]: from a connector's queue to a confirmed transfer out.
+//! - [`connector`]: its associations opened and counted, turns asked for and given.
 //! - [`lifecycle`]: connections opened, fed, released, closed; [`bind`]: who calls, and the move to the
 //!   owner; [`stop`]: the graceful end.
 //! - [`commit`]: the log's answers, and the mail that speaks of them.
 //! - [`node`]: the shards of one relay as threads; [`solo`]: one shard, turned by a test.
 
+pub mod addresses;
 mod bind;
 mod commit;
 mod connection;
+mod connector;
 pub mod counters;
 mod dispatch;
 mod intake;
@@ -44,8 +47,8 @@ use crate::p1::scan::Scan;
 use crate::store::Log;
 use commit::Pending;
 use connection::Connections;
+use connector::ConnectorState;
 use counters::Counters;
-use dispatch::ConnectorState;
 use mail::{Mail, Mailbox, Route};
 use queue::Queued;
 use settings::Snapshot;
@@ -176,6 +179,8 @@ impl<E: Engine> Shard<E> {
     /// Takes the listeners, and has the log made ready; when it is, they accept.
     pub(crate) fn start(&mut self, listeners: Vec<Listener>) {
         self.listeners = listeners;
+        // Permanent associations are opened, whatever waits.
+        self.active.extend(0..self.connectors.len() as u16);
         self.submit_log_operations();
     }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustix::fs::FlockOperation;
@@ -25,6 +26,9 @@ use crate::io::probe::{IoChoice, probe_uring};
 use crate::io::uring::Uring;
 use crate::io::{Engine, Waker};
 use crate::store::{self, Log, LogConfig, Superblock, open_superblock};
+
+/// How often host names are resolved again.
+const RESOLVE_INTERVAL_S: u64 = 60;
 
 /// Why a relay cannot start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -185,6 +189,7 @@ impl Node {
             publishing.snapshot.store(Arc::new(next));
             Ok(revision)
         });
+        resolve_host_names(&shared)?;
         let stop = Arc::new(move || shared.stop.store(true, Ordering::Release));
         Ok(Node {
             _lock: lock,
@@ -274,6 +279,28 @@ fn reserve(address: SocketAddr) -> Result<(Socket, SocketAddr), NodeError> {
         Ok((socket, bound))
     };
     reserve().map_err(|error| NodeError::Listen { address, error })
+}
+
+/// Resolves the partners' host names now and every [`RESOLVE_INTERVAL_S`], on a thread of its own that ends
+/// with the relay.
+fn resolve_host_names<D: Send + 'static>(shared: &Arc<Shared<D>>) -> Result<(), NodeError> {
+    let shared = Arc::downgrade(shared);
+    let resolve = move || {
+        for second in 0.. {
+            let Some(shared) = shared.upgrade().filter(|it| !it.stop.load(Ordering::Acquire))
+            else {
+                return;
+            };
+            if second % RESOLVE_INTERVAL_S == 0 {
+                let snapshot = shared.snapshot.load_full();
+                snapshot.addresses.resolve(&snapshot.settings.connectors);
+            }
+            drop(shared);
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    };
+    let thread = std::thread::Builder::new().name("resolver".to_owned());
+    thread.spawn(resolve).map(drop).map_err(NodeError::Engine)
 }
 
 type Readiness = Result<(u16, Waker), NodeError>;

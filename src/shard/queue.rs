@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use crate::base::buffer::Lease;
 use crate::base::clock::WallTime;
+use crate::connector::Traffic;
+use crate::connector::associations::Waiting;
 use crate::p1::scan::Priority;
 use crate::store::MessageReference;
 
@@ -31,8 +33,20 @@ pub(crate) struct Queued {
     pub(crate) target: u16,
     /// Whether the mark that says "attempted" is durable.
     pub(crate) attempt: Attempt,
-    /// Its priority.
+    /// Its priority; a report goes first, as an urgent message does.
     pub(crate) priority: Priority,
+    /// How often in a row the partner refused it.
+    pub(crate) refusal_count: u16,
+}
+
+impl Queued {
+    /// What it asks of an association.
+    pub(crate) fn traffic(&self) -> Traffic {
+        match self.priority {
+            Priority::Urgent => Traffic::Urgent,
+            Priority::Normal | Priority::NonUrgent => Traffic::Ordinary,
+        }
+    }
 }
 
 /// Whether a restart would know that this target may have been sent.
@@ -95,8 +109,19 @@ impl PriorityQueue {
         Some(self.head()?.front()?.attempt)
     }
 
-    /// The next message, if its attempt mark is durable.
-    pub(crate) fn pop_marked(&mut self) -> Option<Queued> {
+    /// What waits, by what it asks of an association.
+    pub(crate) fn waiting(&self) -> Waiting {
+        Waiting {
+            urgent: self.urgent.len() as u32,
+            ordinary: (self.normal.len() + self.non_urgent.len()) as u32,
+        }
+    }
+
+    /// The next message, if its attempt mark is durable, and if it is urgent where `ordinary` is false.
+    pub(crate) fn pop_marked(&mut self, ordinary: bool) -> Option<Queued> {
+        if !ordinary && self.urgent.is_empty() {
+            return None;
+        }
         let queue = self.head()?;
         (queue.front()?.attempt == Attempt::Marked).then(|| queue.pop_front())?
     }
@@ -157,6 +182,7 @@ mod tests {
             target,
             attempt,
             priority,
+            refusal_count: 0,
         }
     }
 
@@ -165,14 +191,15 @@ mod tests {
         let mut queue = PriorityQueue::default();
         queue.push(queued(1, Priority::Normal, Attempt::Marked));
         queue.push(queued(2, Priority::Urgent, Attempt::Unmarked));
-        assert!(queue.pop_marked().is_none());
+        assert!(queue.pop_marked(true).is_none());
         let mut asked = Vec::new();
         queue.mark_ahead(8, |queued| asked.push(queued.target));
         queue.mark_ahead(8, |queued| asked.push(queued.target));
         assert_eq!(asked, [2]);
         queue.marked(REFERENCE, 2);
-        assert_eq!(queue.pop_marked().map(|queued| queued.target), Some(2));
-        assert_eq!(queue.pop_marked().map(|queued| queued.target), Some(1));
+        assert_eq!(queue.pop_marked(false).map(|queued| queued.target), Some(2));
+        assert!(queue.pop_marked(false).is_none());
+        assert_eq!(queue.pop_marked(true).map(|queued| queued.target), Some(1));
         assert_eq!(queue.len(), 0);
     }
 

@@ -1,11 +1,16 @@
 //! What a relay is told by its configuration, checked and ready to use.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::addresses::AddressBook;
+use crate::connector::{AssociationPolicy, RetryPolicy, Schedule, TransferTimeouts};
 use crate::io::probe::IoChoice;
+use crate::mta::quirks::Quirks;
 use crate::osi::stack::StackConfig;
 use crate::p1::domain::GlobalDomainIdentifier;
 use crate::routing::{ConnectorIndex, Entry, LinkStates, Pattern, Table};
@@ -46,8 +51,8 @@ pub struct Settings {
 pub struct ConnectorSettings {
     /// The operator's name for it.
     pub name: String,
-    /// Where to call it; none: it only calls us.
-    pub addresses: Vec<SocketAddr>,
+    /// Where to call it, tried in turn; none: it only calls us.
+    pub addresses: Vec<PartnerAddress>,
     /// The name and password we give.
     pub local: Credentials,
     /// The name and password it must give.
@@ -56,18 +61,82 @@ pub struct ConnectorSettings {
     pub domain: Option<GlobalDomainIdentifier>,
     /// Our side of the stack when we call.
     pub stack: Arc<StackConfig>,
+    /// By what it must call us.
+    pub incoming: IncomingSelectors,
     /// What goes there, at what cost.
     pub address_spaces: Vec<(Pattern, u8)>,
-    /// Most associations that we open.
-    pub association_count_max: u16,
-    /// First wait after a failure; doubles up to `retry_delay_max`.
-    pub retry_delay: Duration,
-    /// Longest wait after failures.
-    pub retry_delay_max: Duration,
-    /// An association without activity is released after this time.
-    pub disconnect_time: Duration,
-    /// A transfer without progress is given up after this time.
-    pub transfer_timeout: Duration,
+    /// When it may be called.
+    pub schedule: Schedule,
+    /// How many associations, and until when.
+    pub associations: AssociationPolicy,
+    /// Transfers that it refuses.
+    pub transfer_retry: RetryPolicy,
+    /// How long a transfer may take.
+    pub timeouts: TransferTimeouts,
+    /// How long a broken transfer can be resumed.
+    pub recovery_timeout: Duration,
+    /// Largest MTS-APDU sent or taken, octets.
+    pub message_size_max: usize,
+    /// What it wants otherwise.
+    pub quirks: Quirks,
+}
+
+/// Where a partner is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PartnerAddress {
+    /// An address.
+    Address(SocketAddr),
+    /// A host name, resolved off the data path.
+    Host {
+        /// The name.
+        name: String,
+        /// The TCP port.
+        port: u16,
+    },
+}
+
+impl FromStr for PartnerAddress {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<PartnerAddress, ()> {
+        if let Ok(address) = text.parse() {
+            return Ok(PartnerAddress::Address(address));
+        }
+        let (name, port) = text.rsplit_once(':').ok_or(())?;
+        let label = |label: &str| {
+            let plain = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_';
+            !label.is_empty() && label.len() <= 63 && label.bytes().all(plain)
+        };
+        // A last label of digits alone is an address that was written wrong (RFC 1123 section 2.1).
+        let numeric = name
+            .rsplit('.')
+            .next()
+            .is_some_and(|last| last.bytes().all(|octet| octet.is_ascii_digit()));
+        if numeric || name.len() > 253 || !name.split('.').all(label) {
+            return Err(());
+        }
+        Ok(PartnerAddress::Host { name: name.to_owned(), port: port.parse().map_err(drop)? })
+    }
+}
+
+impl fmt::Display for PartnerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PartnerAddress::Address(address) => address.fmt(f),
+            PartnerAddress::Host { name, port } => write!(f, "{name}:{port}"),
+        }
+    }
+}
+
+/// The selectors by which a partner must call us; `None`: any.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct IncomingSelectors {
+    /// Transport.
+    pub transport: Option<Vec<u8>>,
+    /// Session.
+    pub session: Option<Vec<u8>>,
+    /// Presentation.
+    pub presentation: Option<Vec<u8>>,
 }
 
 /// What an MTA shows of itself in a bind (X.411 12.1.1 (unverified)).
@@ -79,8 +148,8 @@ pub struct Credentials {
     pub password: String,
 }
 
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials").field("mta_name", &self.mta_name).finish_non_exhaustive()
     }
 }
@@ -96,13 +165,16 @@ pub struct Snapshot {
     pub table: Table,
     /// The connectors' link states.
     pub links: Arc<LinkStates>,
+    /// Where the connectors' partners are reached.
+    pub addresses: AddressBook,
 }
 
 impl Snapshot {
     /// Compiles the first settings.
     pub fn new(settings: Settings) -> Snapshot {
         let links = Arc::new(LinkStates::new(settings.connectors.len()));
-        Snapshot { revision: 1, table: compile(&settings), links, settings }
+        let addresses = AddressBook::new(&settings.connectors);
+        Snapshot { revision: 1, table: compile(&settings), links, addresses, settings }
     }
 
     /// Compiles settings that take this revision's place, keeping the link states. `None` when what only a
@@ -120,6 +192,7 @@ impl Snapshot {
             revision: self.revision + 1,
             table: compile(&settings),
             links: Arc::clone(&self.links),
+            addresses: AddressBook::new(&settings.connectors),
             settings,
         })
     }

@@ -103,7 +103,7 @@ impl Site {
         text += &format!(
             "[[connector]]\nname = \"receiver\"\naddress = [\"{}\"]\n\
              remote_mta_name = \"RECEIVER\"\nremote_password = \"receiver-secret\"\n\
-             association_count_max = {}\nretry_delay_s = 0.05\nretry_delay_s_max = 0.2\n\
+             association_count_max = {}\nopen_retry_delay_s = 0.05\nopen_retry_delay_s_max = 0.2\n\
              address_space = [{{ pattern = \"C=FR\" }}]\n",
             self.receiver.address, setting.associations,
         );

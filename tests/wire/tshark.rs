@@ -140,7 +140,7 @@ fn cross(apdu: Option<&[u8]>) -> Crossing {
             domain: Some("C=FR;A=OTHER"),
             address: Some(outbound.address),
             address_spaces: &["C=FR"],
-            lines: "disconnect_time_s = 0.2\ncheckpoint_size_kib = 2",
+            lines: "idle_time_s = 0.2\ncheckpoint_size_kib = 2",
         },
     ];
     let relay = Relay::start(&configuration(RELAY_DOMAIN, SMALL_STORE, &partners), "epoll");

@@ -46,7 +46,7 @@ pub(crate) fn configuration(domain: &str, lines: &str, partners: &[Partner<'_>])
     for partner in partners {
         text += &format!(
             "\n[[connector]]\nname = \"{}\"\nremote_mta_name = \"{}\"\nremote_password = \"{}\"\n\
-             retry_delay_s = 0.1\n{}\n",
+             open_retry_delay_s = 0.1\n{}\n",
             partner.name.to_lowercase(),
             partner.name,
             partner.password,

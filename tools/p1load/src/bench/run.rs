@@ -248,11 +248,14 @@ impl RelaySubject<'_> {
             "[mta]\nname = \"RELAY\"\npassword = \"relay\"\ndomain = \"C=GB;A=CARRIER\"\n\
              listen = [\"127.0.0.1:0\"]\nshards = {}\npin = false\n\n\
              [[connector]]\nname = \"source\"\nremote_mta_name = \"SOURCE\"\n\
-             remote_password = \"source\"\n\n\
+             remote_password = \"source\"\ncalled_association_count_max = {}\n\n\
              [[connector]]\nname = \"sink\"\naddress = [\"{sink}\"]\nremote_mta_name = \"SINK\"\n\
-             remote_password = \"sink\"\nassociation_count_max = {}\nretry_delay_s = 0.1\n\
+             remote_password = \"sink\"\nassociation_count_max = {}\nopen_retry_delay_s = 0.1\n\
              address_space = [{{ pattern = \"*\" }}]\n",
-            self.bench.shards, self.arguments.associations,
+            self.bench.shards,
+            self.arguments.associations,
+            // One more than the load uses: one is kept for urgent messages.
+            self.arguments.associations + 1,
         )
     }
 }

@@ -1,0 +1,44 @@
+//! The names that the configuration file gives to values which are one of a few.
+
+use super::key::Named;
+use crate::io::probe::IoChoice;
+pub(super) use crate::mta::quirks::{BilateralInformation, InternalTrace, TimeFormat, TraceForm};
+use crate::osi::rtse::DialogueMode;
+
+impl Named for IoChoice {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("auto", IoChoice::Auto), ("uring", IoChoice::Uring), ("epoll", IoChoice::Epoll)];
+}
+
+impl Named for DialogueMode {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("monologue", DialogueMode::Monologue),
+        ("two-way-alternate", DialogueMode::TwoWayAlternate),
+    ];
+}
+
+impl Named for BilateralInformation {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("keep", BilateralInformation::Keep), ("strip", BilateralInformation::Strip)];
+}
+
+impl Named for InternalTrace {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("automatic", InternalTrace::Automatic),
+        ("keep", InternalTrace::Keep),
+        ("strip", InternalTrace::Strip),
+    ];
+}
+
+impl Named for TraceForm {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("1988", TraceForm::Recommendation1988), ("1984", TraceForm::Recommendation1984)];
+}
+
+impl Named for TimeFormat {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("seconds", TimeFormat::Seconds),
+        ("minutes", TimeFormat::Minutes),
+        ("offset", TimeFormat::Offset),
+    ];
+}
