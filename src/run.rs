@@ -1,5 +1,6 @@
 //! `p1relay run`: one relay until it is told to stop.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,8 +13,10 @@ use signal_hook::iterator::Signals;
 
 use crate::config;
 use crate::io::probe::IoChoice;
+use crate::routing::{ConnectorIndex, LinkFault};
 use crate::shard::counters::CounterValues;
 use crate::shard::node::Node;
+use crate::shard::settings::Snapshot;
 
 /// Arguments of `p1relay run`.
 #[derive(Debug, Args)]
@@ -48,6 +51,38 @@ pub struct Status {
     /// What has been counted.
     #[serde(flatten)]
     pub counters: CounterValues,
+    /// The connectors, in the order of the configuration.
+    pub connectors: Vec<ConnectorStatus>,
+}
+
+/// How a connector does.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ConnectorStatus {
+    /// Its name.
+    pub name: String,
+    /// `open`, `idle`, `retrying` or `down`.
+    pub state: String,
+    /// Messages waiting for it.
+    pub queued: u32,
+    /// How often the partner has failed us, by kind of failure.
+    pub faults: BTreeMap<String, u64>,
+}
+
+/// Every connector's status.
+fn connectors(snapshot: &Snapshot) -> Vec<ConnectorStatus> {
+    let connectors = snapshot.settings.connectors.iter().enumerate();
+    connectors
+        .map(|(index, settings)| {
+            let connector = ConnectorIndex(index as u16);
+            let counts = LinkFault::ALL.iter().zip(snapshot.links.faults(connector));
+            ConnectorStatus {
+                name: settings.name.clone(),
+                state: snapshot.links.state(connector).as_str().to_owned(),
+                queued: snapshot.links.queued(connector),
+                faults: counts.map(|(fault, count)| (fault.as_str().to_owned(), count)).collect(),
+            }
+        })
+        .collect()
 }
 
 /// Starts the log on standard error; `RUST_LOG` narrows it.
@@ -100,15 +135,18 @@ pub fn run_until_signal(
     for address in &node.addresses {
         tracing::info!(%address, "listening");
     }
+    let (engine, reason) = (node.engine, node.engine_reason.clone());
+    let (addresses, snapshot) = (node.addresses.clone(), node.snapshot());
     let status = |state: &str, counters: CounterValues| {
         if status_interval.is_some() {
             print_status(&Status {
                 state: state.to_owned(),
                 pid: std::process::id(),
-                io_engine: node.engine.to_owned(),
-                io_engine_reason: node.engine_reason.clone(),
-                addresses: node.addresses.clone(),
+                io_engine: engine.to_owned(),
+                io_engine_reason: reason.clone(),
+                addresses: addresses.clone(),
                 counters,
+                connectors: connectors(&snapshot),
             });
         }
     };
@@ -133,19 +171,8 @@ pub fn run_until_signal(
             Err(_) => status("running", node.counters()),
         }
     }
-    let (engine, reason, addresses) =
-        (node.engine, node.engine_reason.clone(), node.addresses.clone());
     let counters = node.join()?;
-    if status_interval.is_some() {
-        print_status(&Status {
-            state: "stopped".to_owned(),
-            pid: std::process::id(),
-            io_engine: engine.to_owned(),
-            io_engine_reason: reason,
-            addresses,
-            counters,
-        });
-    }
+    status("stopped", counters);
     tracing::info!("stopped");
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! From the file's `[mta]` table to the relay's settings, gathering every problem; what all tables share.
 
-use std::fmt::Display;
+use std::fmt::Debug;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
@@ -116,7 +116,7 @@ impl Checker<'_> {
         if let Some(written) = mta.establishment_timeout_s.written()
             && establishment_timeout > longest
         {
-            let reason = format!("{} is out of range", written.get_ref());
+            let reason = format!("{:?} cannot be", written.get_ref());
             self.problem(written, reason, format!("write at most {ESTABLISHMENT_DELAY_S_MAX}"));
         }
         let unbound_connection_count_max = match &mta.unbound_connection_count_max {
@@ -125,17 +125,20 @@ impl Checker<'_> {
                 let count = *written.get_ref() as usize;
                 if !(1..=UNBOUND_CONNECTION_COUNT_MAX).contains(&count) {
                     let remedy = format!("write 1 to {UNBOUND_CONNECTION_COUNT_MAX}");
-                    self.problem(written, format!("{count} is out of range"), remedy);
+                    self.problem(written, format!("{count} cannot be"), remedy);
                 }
                 count
             }
         };
         let mut connectors = Vec::new();
         for written in &file.connector {
-            let checked = connector(self, written.get_ref(), mta_name.as_deref(), &mta.password);
-            connectors.extend(checked);
+            let mta_name = mta_name.as_deref();
+            connectors.push(connector(self, written.get_ref(), mta_name, &mta.password));
         }
         duplicates(self, &file.connector);
+        let io = self.choice(&mta.io);
+        let segment_size = self.number(&mta.segment_size_mib) << 20;
+        let segment_count_max = self.number(&mta.segment_count_max) as usize;
         let store = mta.store.as_ref().map_or("store", |store| store.get_ref());
         Some(Settings {
             domain: domain?,
@@ -144,9 +147,9 @@ impl Checker<'_> {
             store_directory: directory.join(store),
             shard_count,
             pin: mta.pin.value(),
-            io: self.choice(&mta.io),
-            segment_size: self.number(&mta.segment_size_mib) << 20,
-            segment_count_max: self.number(&mta.segment_count_max) as usize,
+            io,
+            segment_size,
+            segment_count_max,
             establishment_timeout,
             unbound_connection_count_max,
             called_stack: Arc::new(StackConfig::default()),
@@ -226,7 +229,7 @@ impl Checker<'_> {
     }
 
     /// A value that is out of range is a problem, and counts as the default.
-    fn checked<W: Display, T>(
+    fn checked<W: Debug, T>(
         &mut self,
         written: Option<&Spanned<W>>,
         value: Result<T, String>,
@@ -235,7 +238,7 @@ impl Checker<'_> {
         match (value, written) {
             (Ok(value), _) => value,
             (Err(remedy), Some(written)) => {
-                self.problem(written, format!("{} is out of range", written.get_ref()), remedy);
+                self.problem(written, format!("{:?} cannot be", written.get_ref()), remedy);
                 default
             }
             (Err(_), None) => default,

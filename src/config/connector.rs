@@ -15,13 +15,13 @@ use crate::osi::transport::TransportSelector;
 use crate::routing::Pattern;
 use crate::shard::settings::{ConnectorSettings, Credentials, IncomingSelectors, PartnerAddress};
 
-/// Checks one connector; `mta_name` and `password` are what it shows unless it says otherwise.
+/// Checks one connector; what is wrong becomes a problem, and its default is taken. `mta_name` and `password` are what it shows unless it says otherwise.
 pub(super) fn connector(
     checker: &mut Checker<'_>,
     connector: &Connector,
     mta_name: Option<&str>,
     password: &str,
-) -> Option<ConnectorSettings> {
+) -> ConnectorSettings {
     let name = connector.name.get_ref();
     if name.is_empty() || name.len() > 64 {
         checker.problem(
@@ -35,7 +35,7 @@ pub(super) fn connector(
         None => mta_name.map(str::to_owned),
     };
     let remote_mta_name = checker.mta_name(&connector.remote_mta_name);
-    let domain = connector.domain.as_ref().map(|domain| checker.domain(domain));
+    let domain = connector.domain.as_ref().and_then(|domain| checker.domain(domain));
     let local_password =
         connector.local_password.as_ref().map_or(password, |password| password.get_ref());
     let settings = ConnectorSettings {
@@ -45,15 +45,15 @@ pub(super) fn connector(
             .iter()
             .filter_map(|text| checker.partner_address(text))
             .collect(),
-        local: Credentials { mta_name: local_mta_name?, password: local_password.to_owned() },
+        local: Credentials {
+            mta_name: local_mta_name.unwrap_or_default(),
+            password: local_password.to_owned(),
+        },
         remote: Credentials {
-            mta_name: remote_mta_name?,
+            mta_name: remote_mta_name.unwrap_or_default(),
             password: connector.remote_password.clone(),
         },
-        domain: match domain {
-            Some(domain) => Some(domain?),
-            None => None,
-        },
+        domain,
         stack: Arc::new(stack(checker, connector)),
         incoming: IncomingSelectors {
             transport: connector
@@ -104,7 +104,7 @@ pub(super) fn connector(
             "write permanent_association_count = 0, or another schedule",
         );
     }
-    Some(settings)
+    settings
 }
 
 fn stack(checker: &mut Checker<'_>, connector: &Connector) -> StackConfig {

@@ -75,6 +75,7 @@ pub struct Node {
     counters: Vec<Arc<Counters>>,
     stop: Arc<dyn Fn() + Send + Sync>,
     publish: Box<dyn Fn(Settings) -> Result<u64, NodeError> + Send + Sync>,
+    snapshot: Box<dyn Fn() -> Arc<Snapshot> + Send + Sync>,
     /// `"uring"` or `"epoll"`.
     pub engine: &'static str,
     /// Why that engine runs.
@@ -190,6 +191,8 @@ impl Node {
             Ok(revision)
         });
         resolve_host_names(&shared)?;
+        let showing = Arc::clone(&shared);
+        let snapshot = Box::new(move || showing.snapshot.load_full());
         let stop = Arc::new(move || shared.stop.store(true, Ordering::Release));
         Ok(Node {
             _lock: lock,
@@ -198,6 +201,7 @@ impl Node {
             counters,
             stop,
             publish,
+            snapshot,
             engine,
             engine_reason: String::new(),
             addresses,
@@ -210,6 +214,11 @@ impl Node {
             .iter()
             .map(|counters| counters.values())
             .fold(CounterValues::default(), std::ops::Add::add)
+    }
+
+    /// The configuration in force, with the links' states.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        (self.snapshot)()
     }
 
     /// Puts settings in force for what comes in from now on: the new table is compiled first, then swapped

@@ -46,7 +46,7 @@ fn every_problem_is_told_at_once_with_line_and_remedy() {
     let told = [
         format!("relay.toml: line {}: \"A=CARRIER\" is no global domain", line("domain")),
         "; write it like \"C=GB;A=CARRIER;P=ACME\", P only".to_owned(),
-        format!("relay.toml: line {}: \"kqueue\" is no I/O engine", line("kqueue")),
+        format!("relay.toml: line {}: \"kqueue\" cannot be", line("kqueue")),
         "; write \"auto\", \"uring\" or \"epoll\"".to_owned(),
         format!("relay.toml: line {}: address space \"Q=FR\"", line("Q=FR")),
     ];
