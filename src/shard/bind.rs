@@ -13,7 +13,7 @@ use super::settings::{Credentials, Snapshot, equal_in_constant_time};
 use super::token::Subject;
 use crate::association::Association;
 use crate::io::{Engine, Operation};
-use crate::osi::rtse::AbortReason;
+use crate::osi::rtse::{AbortReason, RefuseReason};
 use crate::osi::stack::Stack;
 use crate::p1;
 use crate::p1::bind::{self, Bind, BindError, Mode};
@@ -106,7 +106,7 @@ fn answer_refused(stack: &mut Stack, refused: &BindRefused) {
     };
     let mut octets = Vec::new();
     bind::encode_bind_error(error, &mut octets);
-    stack.bind_reject(&octets);
+    stack.bind_reject(RefuseReason::ValidationFailure, &octets);
 }
 
 impl<E: Engine> Shard<E> {
