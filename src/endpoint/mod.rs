@@ -18,7 +18,8 @@ use crate::base::buffer::Lease;
 use crate::base::clock::{Instant, Now};
 use crate::base::limits::APDU_SIZE_MAX;
 use crate::io::{Completion, Engine, Listener, Operation, Outcome, Token};
-use crate::osi::rtse::{AbortReason, TransferRefusal, external};
+use crate::osi::rtse::{AbortReason, RefuseReason, TransferRefusal, external};
+use crate::osi::stack::recovery::ResumeResponse;
 use crate::osi::stack::{Indication, Stack, StackConfig};
 use crate::p1::bind::{self, Bind, BindError, Mode};
 
@@ -338,7 +339,12 @@ impl<E: Engine, S: Script> Endpoint<E, S> {
         let Some(association) = &mut peer.association else { return };
         let stack = &mut association.stack;
         match indication {
-            Indication::TransferStart | Indication::TransferDiscarded => peer.transfer.clear(),
+            Indication::TransferStart
+            | Indication::TransferDiscarded
+            | Indication::TransferInterrupted(_) => peer.transfer.clear(),
+            Indication::TransferResume(_) => {
+                stack.transfer_resume_response(ResumeResponse::Unrecognized);
+            }
             Indication::TransferData(octets) => {
                 if peer.transfer.len() + octets.len() > APDU_SIZE_MAX {
                     stack.transfer_refuse(TransferRefusal::Permanent);
@@ -363,8 +369,11 @@ impl<E: Engine, S: Script> Endpoint<E, S> {
                 }
                 self.send_next(index);
             }
-            Indication::TransferRefused(reason) => {
-                self.script.note(&format!("transfer refused: {reason:?}"));
+            refused @ (Indication::TransferRefused(_)
+            | Indication::TransferInterruptConfirm(_)
+            | Indication::TransferDiscardConfirm
+            | Indication::TransferResumeRefused) => {
+                self.script.note(&format!("transfer refused: {refused:?}"));
                 peer.outgoing.clear();
                 if let Some(number) = peer.sending.take() {
                     self.script.returned(number, false);
@@ -386,11 +395,15 @@ impl<E: Engine, S: Script> Endpoint<E, S> {
                 } else {
                     self.script.note("bind refused: wrong name or password");
                     bind::encode_bind_error(BindError::AuthenticationError, &mut answer);
-                    stack.bind_reject(&answer);
+                    stack.bind_reject(RefuseReason::ValidationFailure, &answer);
                     peer.stage = Stage::Closing;
                 }
             }
-            Indication::BindConfirm(_) => {
+            Indication::Recover(_) => {
+                stack.bind_reject(RefuseReason::CannotRecover, &[]);
+                peer.stage = Stage::Closing;
+            }
+            Indication::BindConfirm(_) | Indication::RecoverConfirm => {
                 peer.stage = Stage::Bound;
                 self.send_next(index);
             }
@@ -430,10 +443,8 @@ impl<E: Engine, S: Script> Endpoint<E, S> {
         }
         match self.script.next(index, self.now) {
             Next::Transfer { number, apdu } => {
-                let header = Lease::copied(&external::wrap_header(
-                    association.stack.negotiated().contexts.mtse,
-                    apdu.len(),
-                ));
+                let header = association.stack.negotiated().wrap_header(apdu.len());
+                let header = Lease::copied(&header);
                 peer.sending = Some(number);
                 peer.outgoing.start(&mut association.stack, [header, apdu], 0);
                 peer.dirty = true;

@@ -121,7 +121,7 @@ pub(super) enum Remedy {
     PresentationAbort(u8),
     /// An association abort by the ACSE service provider.
     AssociationAbort,
-    /// An RTAB with this abort reason (X.228), inside an association abort.
+    /// An RTAB with this abort reason (X.228), in normal mode inside an association abort.
     TransferAbort(u8),
 }
 

@@ -47,6 +47,26 @@ pub enum Step<S> {
     Refuse,
 }
 
+impl<S: Copy> Step<S> {
+    /// Goes where the table says; `false` when the event is to be dropped.
+    fn take(
+        self,
+        layer: error::Layer,
+        state: &mut S,
+        pdu: &'static str,
+        name: impl Fn(S) -> &'static str,
+    ) -> Result<bool, error::Error> {
+        match self {
+            Step::Next(next) => {
+                *state = next;
+                Ok(true)
+            }
+            Step::Discard => Ok(false),
+            Step::Refuse => Err(error::Error::PduUnexpected { layer, pdu, state: name(*state) }),
+        }
+    }
+}
+
 /// A machine's whole table as text, a line for each state; refusals are left out.
 #[cfg(test)]
 pub(crate) fn table<S: Copy + std::fmt::Debug, E: Copy + std::fmt::Debug>(

@@ -14,7 +14,7 @@ use super::token::Subject;
 use crate::association::Association;
 use crate::io::{Engine, Operation};
 use crate::osi::error::Layer;
-use crate::osi::rtse::AbortReason;
+use crate::osi::rtse::{AbortReason, RefuseReason};
 use crate::osi::stack::{BindIndication, Stack};
 use crate::p1;
 use crate::p1::bind::{self, Bind, BindError, Mode};
@@ -130,16 +130,18 @@ fn answer_accepted(stack: &mut Stack, local: &Credentials) {
 
 /// Refuses with the bind error that fits, and nothing more.
 fn answer_refused(stack: &mut Stack, refused: &BindRefused) {
-    let error = match refused {
+    let (reason, error) = match refused {
         BindRefused::NoCredentials
         | BindRefused::WrongCredentials { .. }
         | BindRefused::WrongSelector { .. }
-        | BindRefused::Malformed(_) => BindError::AuthenticationError,
-        BindRefused::TooMany | BindRefused::OutOfUse => BindError::Busy,
+        | BindRefused::Malformed(_) => {
+            (RefuseReason::ValidationFailure, BindError::AuthenticationError)
+        }
+        BindRefused::TooMany | BindRefused::OutOfUse => (RefuseReason::Busy, BindError::Busy),
     };
     let mut octets = Vec::new();
     bind::encode_bind_error(error, &mut octets);
-    stack.bind_reject(&octets);
+    stack.bind_reject(reason, &octets);
 }
 
 impl<E: Engine> Shard<E> {

@@ -19,7 +19,7 @@ use crate::connector::Traffic;
 use crate::io::Engine;
 use crate::mta::metadata;
 use crate::mta::prepare::{Relay, prepare};
-use crate::osi::rtse::{TransferRefusal, external};
+use crate::osi::rtse::TransferRefusal;
 use crate::p1::scan::{Progress, scan, scan_prefix};
 use crate::routing::ConnectorIndex;
 use crate::store::Outcome;
@@ -239,10 +239,7 @@ impl<E: Engine> Shard<E> {
         let rest = sending.queued.apdu_size as usize - envelope_end;
         let apdu_lease = octets.slice(start..end);
         let Some(association) = &mut connection.association else { return };
-        let header = external::wrap_header(
-            association.stack.negotiated().contexts.mtse,
-            self.patched.size() + rest,
-        );
+        let header = association.stack.negotiated().wrap_header(self.patched.size() + rest);
         let envelope_size = header.len() + self.patched.size();
         let mut fill = self
             .envelopes

@@ -15,7 +15,8 @@ use crate::base::limits::{
     CLOSE_TIMEOUT_S, CONNECTION_COUNT_MAX, CONTROL_PDU_SIZE_MAX, RELEASE_DELAY_S_MAX,
 };
 use crate::io::{Engine, Operation, Outcome, Socket};
-use crate::osi::rtse::AbortReason;
+use crate::osi::rtse::{AbortReason, RefuseReason, TransferRefusal};
+use crate::osi::stack::recovery::ResumeResponse;
 use crate::osi::stack::{Indication, Stack};
 use crate::routing::LinkFault;
 
@@ -168,7 +169,7 @@ impl<E: Engine> Shard<E> {
             }
             Indication::TransferStart if self.is_stopping() => self.refuse_new_transfer(connection),
             Indication::TransferStart => self.abandon_intake(connection),
-            Indication::TransferDiscarded => {
+            Indication::TransferDiscarded | Indication::TransferInterrupted(_) => {
                 self.abandon_intake(connection);
                 if self.is_stopping() {
                     self.release_when_idle(connection);
@@ -181,6 +182,24 @@ impl<E: Engine> Shard<E> {
             }
             Indication::TransferConfirm => self.transfer_confirmed(connection),
             Indication::TransferRefused(reason) => self.transfer_refused(connection, reason),
+            Indication::TransferInterruptConfirm(_) => {
+                self.transfer_refused(connection, TransferRefusal::Temporary);
+            }
+            // Nothing is resumed or given up from here.
+            Indication::TransferResumeRefused
+            | Indication::TransferDiscardConfirm
+            | Indication::RecoverConfirm => {}
+            Indication::TransferResume(_) => {
+                if let Some(association) = &mut connection.association {
+                    association.stack.transfer_resume_response(ResumeResponse::Unrecognized);
+                }
+            }
+            Indication::Recover(_) => {
+                if let Some(association) = &mut connection.association {
+                    association.stack.bind_reject(RefuseReason::CannotRecover, &[]);
+                }
+                self.begin_drain(connection);
+            }
             Indication::Bind(bind) => self.bind_indicated(connection, &bind),
             Indication::BindConfirm(result) => self.bind_confirmed(connection, &result),
             Indication::BindRefused(refusal) => {

@@ -1,20 +1,26 @@
 //! Initiator against responder in memory: bind, transfers of all sizes over all segmentations, turn,
 //! refusals, release, aborts.
 
-use crate::support::{BIND_ARGUMENT, Seen, Side, bound, config, pattern, pump};
+use crate::support::{BIND_ARGUMENT, Seen, Side, bound, config, in_context, pattern, pump};
 use p1relay::osi::error::Layer;
-use p1relay::osi::rtse::{AbortReason, TransferRefusal};
-use p1relay::osi::stack::{Indication, Stack};
+use p1relay::osi::rtse::{AbortReason, RefuseReason, TransferRefusal};
+use p1relay::osi::stack::{ApplicationContext, Indication, Stack};
 use std::sync::Arc;
 
 const SIZES: [usize; 6] = [0, 1, 2 << 10, (64 << 10) - 1, 64 << 10, 3 << 20];
 
-fn exchange(tpdu_size: usize, tsdu_size: u16, checkpoint_size_kib: u32) {
-    let config = config(tpdu_size, tsdu_size, checkpoint_size_kib);
+fn exchange(
+    context: ApplicationContext,
+    tpdu_size: usize,
+    tsdu_size: u16,
+    checkpoint_size_kib: u32,
+) {
+    let config = in_context(context, &config(tpdu_size, tsdu_size, checkpoint_size_kib));
     let (mut a, mut b) = bound(&config, usize::MAX);
     match &b.seen[..] {
         [Seen::Indication(Indication::Bind(bind))] => {
             assert_eq!(bind.bind_argument, BIND_ARGUMENT);
+            assert_eq!(bind.application_context, context);
         }
         seen => panic!("{seen:?}"),
     }
@@ -55,7 +61,9 @@ fn every_size_crosses_every_segmentation() {
     for tpdu_size in [128, 2048, 65_531] {
         for tsdu_size in [0, 2041] {
             for checkpoint_size_kib in [0, 1, 30] {
-                exchange(tpdu_size, tsdu_size, checkpoint_size_kib);
+                for context in ApplicationContext::ALL {
+                    exchange(context, tpdu_size, tsdu_size, checkpoint_size_kib);
+                }
             }
         }
     }
@@ -136,7 +144,7 @@ fn a_bind_is_refused_with_its_error() {
     let mut b = Side::new(Stack::responder(config));
     b.answers = false;
     pump(&mut a, &mut b, usize::MAX);
-    assert!(b.stack.bind_reject(&[0xb2, 3, 2, 1, 2]));
+    assert!(b.stack.bind_reject(RefuseReason::ValidationFailure, &[0xb2, 3, 2, 1, 2]));
     assert!(!b.stack.bind_accept(&[]));
     pump(&mut a, &mut b, usize::MAX);
     let Some(Indication::BindRefused(refusal)) = a.last() else { panic!("{:?}", a.seen) };
@@ -166,8 +174,9 @@ fn unknown_selectors_are_refused_by_their_layer() {
 
 #[test]
 fn an_abort_tells_its_reason() {
-    for begun in [false, true] {
-        let (mut a, mut b) = bound(&config(2048, 0, 1), usize::MAX);
+    let contexts = ApplicationContext::ALL.into_iter();
+    for (context, begun) in contexts.flat_map(|context| [(context, false), (context, true)]) {
+        let (mut a, mut b) = bound(&in_context(context, &config(2048, 0, 1)), usize::MAX);
         if begun {
             a.send(&pattern(100_000));
             let octets = a.transmit();

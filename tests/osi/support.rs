@@ -5,7 +5,8 @@ use p1relay::base::transmit::Transmit;
 use p1relay::osi::error::Error;
 use p1relay::osi::rtse::{DialogueMode, RtseConfig};
 use p1relay::osi::session::SessionConfig;
-use p1relay::osi::stack::{Indication, Stack, StackConfig};
+use p1relay::osi::stack::recovery::{ResumeResponse, TransferResumption};
+use p1relay::osi::stack::{ApplicationContext, Indication, Stack, StackConfig};
 use p1relay::osi::transport::TransportConfig;
 use std::sync::Arc;
 
@@ -29,8 +30,21 @@ pub(crate) fn config(
             checkpoint_size_kib,
             window_size: 3,
             dialogue_mode: DialogueMode::TwoWayAlternate,
+            ..RtseConfig::default()
         },
         ..StackConfig::default()
+    })
+}
+
+/// The same, in one application context alone.
+pub(crate) fn in_context(
+    context: ApplicationContext,
+    config: &Arc<StackConfig>,
+) -> Arc<StackConfig> {
+    Arc::new(StackConfig {
+        application_context: context,
+        accepted_application_contexts: vec![context],
+        ..(**config).clone()
     })
 }
 
@@ -50,6 +64,8 @@ pub(crate) struct Side {
     outgoing: Vec<u8>,
     given: usize,
     pub(crate) answers: bool,
+    /// The answer to a resumption.
+    pub(crate) resume: Option<ResumeResponse>,
 }
 
 impl Side {
@@ -62,6 +78,7 @@ impl Side {
             outgoing: Vec::new(),
             given: 0,
             answers: true,
+            resume: None,
         }
     }
 
@@ -69,6 +86,13 @@ impl Side {
         assert!(self.stack.transfer_request(octets.len()), "{}", self.stack.state_name());
         self.outgoing = octets.to_vec();
         self.given = 0;
+    }
+
+    /// Goes on with a transfer of `octets`.
+    pub(crate) fn resume(&mut self, resumption: &TransferResumption, octets: &[u8]) {
+        assert!(self.stack.transfer_resume_request(resumption), "{}", self.stack.state_name());
+        self.outgoing = octets.to_vec();
+        self.given = resumption.octets_confirmed;
     }
 
     /// Everything there is to send.
@@ -118,6 +142,15 @@ impl Side {
             }
             Indication::Bind(bind) => Indication::Bind(bind),
             Indication::BindConfirm(result) => Indication::BindConfirm(result),
+            Indication::Recover(recover) => Indication::Recover(recover),
+            Indication::RecoverConfirm => Indication::RecoverConfirm,
+            Indication::TransferResume(resume) => Indication::TransferResume(resume),
+            Indication::TransferResumeRefused => Indication::TransferResumeRefused,
+            Indication::TransferInterrupted(partial) => Indication::TransferInterrupted(partial),
+            Indication::TransferInterruptConfirm(resumption) => {
+                Indication::TransferInterruptConfirm(resumption)
+            }
+            Indication::TransferDiscardConfirm => Indication::TransferDiscardConfirm,
             Indication::BindRefused(refusal) => Indication::BindRefused(refusal),
             Indication::TransferStart => Indication::TransferStart,
             Indication::TransferEnd => Indication::TransferEnd,
@@ -134,6 +167,10 @@ impl Side {
             match &owned {
                 Indication::Bind(_) => assert!(self.stack.bind_accept(BIND_RESULT)),
                 Indication::TransferEnd => assert!(self.stack.transfer_response()),
+                Indication::TransferResume(_) => {
+                    let response = self.resume.expect("an answer");
+                    assert!(self.stack.transfer_resume_response(response));
+                }
                 Indication::Release => assert!(self.stack.release_response()),
                 _ => {}
             }

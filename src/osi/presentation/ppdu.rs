@@ -1,5 +1,6 @@
-//! Connection and abort PPDUs of normal mode: CP, CPA, CPR, ARU, ARP (X.226 8.2 (unverified); the
-//! ASN.1 module ISO8823-PRESENTATION).
+//! Connection and abort PPDUs: CP, CPA, CPR, ARU, ARP (X.226 8.2 (unverified); the ASN.1 module
+//! ISO8823-PRESENTATION). In X.410 mode they are no more than a selector of that mode around the
+//! components of RTSE's APDUs, or nothing at all.
 
 use super::{Contexts, PresentationConfig, ber, invalid, oid};
 use crate::base::limits::SELECTOR_SIZE_MAX;
@@ -22,8 +23,6 @@ pub(in crate::osi) struct Connect {
     results: Vec<ContextResult>,
     /// `None` when one that is needed is missing.
     pub(in crate::osi) contexts: Option<Contexts>,
-    /// The ACSE APDU.
-    pub(in crate::osi) user_data: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +59,46 @@ pub(in crate::osi) fn parse_user_data(octets: &[u8]) -> Result<(u32, &[u8]), Err
     }
 }
 
-fn mode() -> Vec<u8> {
-    element(0xa0, &[&integer(0x80, 1)])
+/// Mode-selector, in CP and CPA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::osi) enum Mode {
+    /// x410-1984-mode.
+    X410 = 0,
+    /// normal-mode.
+    Normal = 1,
+}
+
+impl Mode {
+    fn encode(self) -> Vec<u8> {
+        element(0xa0, &[&integer(0x80, self as u32)])
+    }
+
+    /// The mode of a CP or CPA.
+    pub(in crate::osi) fn of(octets: &[u8]) -> Result<Mode, Error> {
+        let set = tlv::expect(&mut &*octets, SET).map_err(ber)?.content;
+        let selector = tlv::find(set, 0xa0).map_err(ber)?.ok_or(invalid("no mode selector"))?;
+        let mode =
+            tlv::find(selector.content, 0x80).map_err(ber)?.ok_or(invalid("no mode value"))?;
+        match tlv::unsigned(mode.content).map_err(ber)? {
+            0 => Ok(Mode::X410),
+            1 => Ok(Mode::Normal),
+            _ => Err(Error::Unsupported {
+                layer: Layer::Presentation,
+                what: "a mode that is neither normal nor X.410",
+                reason: 0,
+            }),
+        }
+    }
+}
+
+/// The CP or CPA of X.410 mode around RTSE's components, which bring their tag.
+pub(in crate::osi) fn x410(parameters: &[u8]) -> Vec<u8> {
+    element(SET, &[&Mode::X410.encode(), parameters])
+}
+
+/// Opens a CP or CPA of X.410 mode: RTSE's components, with their tag.
+pub(in crate::osi) fn parse_x410(octets: &[u8]) -> Result<&[u8], Error> {
+    parameters(octets, Mode::X410, 0xa1).map(|parameters| parameters.whole)
 }
 
 fn selector(tag: u8, octets: &[u8]) -> Vec<u8> {
@@ -87,23 +124,24 @@ pub(in crate::osi) fn cp(config: &PresentationConfig, value: &[u8]) -> Vec<u8> {
             &user_data(acse, value),
         ],
     );
-    element(SET, &[&mode(), &parameters])
+    element(SET, &[&Mode::Normal.encode(), &parameters])
+}
+
+fn parameters(octets: &[u8], mode: Mode, tag: u8) -> Result<tlv::Element<'_>, Error> {
+    if Mode::of(octets)? != mode {
+        return Err(Error::Unsupported {
+            layer: Layer::Presentation,
+            what: "an answer in the other mode",
+            reason: 0,
+        });
+    }
+    let set = tlv::expect(&mut &*octets, SET).map_err(ber)?.content;
+    tlv::find(set, tag).map_err(ber)?.ok_or(invalid("no parameters of the mode selected"))
 }
 
 /// Opens a CP or CPA: its normal mode parameters.
 fn normal_mode_parameters(octets: &[u8]) -> Result<&[u8], Error> {
-    let set = tlv::expect(&mut &*octets, SET).map_err(ber)?.content;
-    let selector = tlv::find(set, 0xa0).map_err(ber)?.ok_or(invalid("no mode selector"))?;
-    let mode = tlv::find(selector.content, 0x80).map_err(ber)?.ok_or(invalid("no mode value"))?;
-    if tlv::unsigned(mode.content).map_err(ber)? != 1 {
-        return Err(Error::Unsupported {
-            layer: Layer::Presentation,
-            what: "a mode other than normal mode",
-            reason: 0,
-        });
-    }
-    let parameters = tlv::find(set, 0xa2).map_err(ber)?;
-    Ok(parameters.ok_or(invalid("no normal mode parameters"))?.content)
+    parameters(octets, Mode::Normal, 0xa2).map(|parameters| parameters.content)
 }
 
 fn find_selector(parameters: &[u8], tag: u8) -> Result<Vec<u8>, Error> {
@@ -116,8 +154,8 @@ fn find_selector(parameters: &[u8], tag: u8) -> Result<Vec<u8>, Error> {
     }
 }
 
-/// Reads a CP: contexts in any order, with any identifiers.
-pub(in crate::osi) fn parse_cp(octets: &[u8]) -> Result<Connect, Error> {
+/// Reads a CP: contexts in any order, with any identifiers; and the ACSE APDU.
+pub(in crate::osi) fn parse_cp(octets: &[u8]) -> Result<(Connect, &[u8]), Error> {
     let parameters = normal_mode_parameters(octets)?;
     let mut list = tlv::find(parameters, 0xa4)
         .map_err(ber)?
@@ -164,13 +202,13 @@ pub(in crate::osi) fn parse_cp(octets: &[u8]) -> Result<Connect, Error> {
     if contexts.is_some_and(|contexts| contexts.acse != context) {
         return Err(invalid("the first presentation data value is not in ACSE's context"));
     }
-    Ok(Connect {
+    let connect = Connect {
         calling_selector: find_selector(parameters, 0x81)?,
         called_selector: find_selector(parameters, 0x82)?,
         results,
         contexts,
-        user_data: value.to_vec(),
-    })
+    };
+    Ok((connect, value))
 }
 
 impl Connect {
@@ -204,7 +242,7 @@ impl Connect {
                 &user_data(context, value),
             ],
         );
-        element(SET, &[&mode(), &parameters])
+        element(SET, &[&Mode::Normal.encode(), &parameters])
     }
 
     /// The CPR of the presentation user, with an ACSE APDU.

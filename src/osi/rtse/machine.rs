@@ -17,10 +17,16 @@ named! {
         Sending = "sending",
         /// All of our transfer is sent.
         AwaitTransferConfirm = "awaiting transfer confirm",
+        /// We break our transfer off, to resume it.
+        Interrupting = "interrupting",
         /// We give our transfer up.
         Discarding = "discarding",
         /// The peer's transfer is under way.
         Receiving = "receiving",
+        /// The peer wants to resume a transfer, the user has not answered.
+        AwaitResumeResponse = "awaiting resume response",
+        /// The peer repeats a transfer that was completed: nothing of it is handed out.
+        Repeating = "receiving what was completed",
         /// All of the peer's transfer came, the user has not answered.
         AwaitTransferResponse = "awaiting transfer response",
         /// We reported that we cannot take the peer's transfer.
@@ -45,12 +51,24 @@ named! {
         OpenRefusal = "RT-OPEN refusal",
         /// RT-TRANSFER request.
         TransferRequest = "RT-TRANSFER request",
+        /// The user goes on with a transfer that was broken off.
+        ResumeRequest = "transfer resumption",
+        /// The user breaks its transfer off.
+        InterruptRequest = "transfer interrupt",
+        /// The user gives its transfer up.
+        DiscardRequest = "transfer discard",
         /// Octets of the transfer.
         TransferData = "RT-TRANSFER data",
         /// The last octets went out.
         TransferSent = "activity end",
         /// RT-TRANSFER response.
         TransferResponse = "RT-TRANSFER response",
+        /// The user goes on taking a transfer that was broken off.
+        ResumeAccepted = "resume accepted",
+        /// The user has that transfer already.
+        ResumeCompleted = "resume of a completed transfer",
+        /// The user knows no such transfer.
+        ResumeRefusal = "resume refused",
         /// The user cannot take the transfer.
         TransferRefusal = "RT-TRANSFER refusal",
         /// RT-TURN-PLEASE request.
@@ -71,7 +89,7 @@ named! {
         Rtorj = "RTORJ",
         /// P-ACTIVITY-START indication.
         ActivityStart = "activity start",
-        /// P-ACTIVITY-RESUME indication: not offered, reported as an exception.
+        /// P-ACTIVITY-RESUME indication.
         ActivityResume = "activity resume",
         /// RTTR.
         Rttr = "RTTR",
@@ -83,10 +101,16 @@ named! {
         ActivityEnd = "activity end indication",
         /// P-ACTIVITY-END confirm.
         ActivityEndConfirm = "activity end confirm",
-        /// P-U- or P-P-EXCEPTION-REPORT indication.
+        /// P-U- or P-P-EXCEPTION-REPORT indication, the transfer may be resumed.
         ExceptionReport = "exception report",
-        /// P-ACTIVITY-INTERRUPT or -DISCARD indication.
-        ActivityGivenUp = "activity interrupt or discard",
+        /// P-U- or P-P-EXCEPTION-REPORT indication, the transfer is void.
+        SevereExceptionReport = "severe exception report",
+        /// P-ACTIVITY-INTERRUPT indication.
+        ActivityInterrupt = "activity interrupt",
+        /// P-ACTIVITY-INTERRUPT confirm.
+        ActivityInterruptConfirm = "activity interrupt confirm",
+        /// P-ACTIVITY-DISCARD indication.
+        ActivityDiscard = "activity discard",
         /// P-ACTIVITY-DISCARD confirm.
         ActivityDiscardConfirm = "activity discard confirm",
         /// RTTP.
@@ -121,20 +145,26 @@ pub fn step(state: State, event: Event) -> Step<State> {
         (AwaitOpenResponse, OpenResponse) => Next(Idle),
         (AwaitOpenResponse, OpenRefusal) => Next(Closed),
 
-        (Idle, TransferRequest) => Next(Sending),
+        (Idle, TransferRequest | ResumeRequest) => Next(Sending),
         (Idle, TurnPleaseRequest | TurnGiveRequest | Rttp | TurnGiven) => Next(Idle),
         (Idle, CloseRequest) => Next(AwaitCloseConfirm),
         (Idle, ActivityStart) => Next(Receiving),
-        (Idle, ActivityResume) => Next(Refusing),
+        (Idle, ActivityResume) => Next(AwaitResumeResponse),
         (Idle, Release) => Next(AwaitCloseResponse),
 
         (Sending, TransferData | SyncMinorConfirm | Rttp) => Next(Sending),
         (Sending, TransferSent) => Next(AwaitTransferConfirm),
-        (Sending, ExceptionReport) => Next(Discarding),
+        // Behind the activity end its acknowledgement could cross them.
+        (Sending, InterruptRequest) => Next(Interrupting),
+        (Sending, DiscardRequest) => Next(Discarding),
+        (Sending | AwaitTransferConfirm, ExceptionReport) => Next(Interrupting),
+        (Sending | AwaitTransferConfirm, SevereExceptionReport) => Next(Discarding),
 
         (AwaitTransferConfirm, SyncMinorConfirm | Rttp) => Next(AwaitTransferConfirm),
         (AwaitTransferConfirm, ActivityEndConfirm) => Next(Idle),
-        (AwaitTransferConfirm, ExceptionReport) => Next(Discarding),
+
+        (Interrupting, ActivityInterruptConfirm) => Next(Idle),
+        (Interrupting, Rttp) => Next(Interrupting),
 
         (Discarding, ActivityDiscardConfirm) => Next(Idle),
         (Discarding, Rttp) => Next(Discarding),
@@ -142,14 +172,21 @@ pub fn step(state: State, event: Event) -> Step<State> {
         (Receiving, Rttr | SyncMinor | TurnPleaseRequest) => Next(Receiving),
         (Receiving, ActivityEnd) => Next(AwaitTransferResponse),
         (Receiving, TransferRefusal) => Next(Refusing),
-        (Receiving, ActivityGivenUp) => Next(Idle),
+        (Receiving, ActivityInterrupt | ActivityDiscard) => Next(Idle),
+
+        (AwaitResumeResponse, ResumeAccepted) => Next(Receiving),
+        (AwaitResumeResponse, ResumeCompleted) => Next(Repeating),
+        (AwaitResumeResponse, ResumeRefusal) => Next(Refusing),
+
+        (Repeating, Rttr | SyncMinor | TurnPleaseRequest) => Next(Repeating),
+        (Repeating, ActivityEnd | ActivityInterrupt) => Next(Idle),
 
         (AwaitTransferResponse, TransferResponse) => Next(Idle),
         (AwaitTransferResponse, TransferRefusal) => Next(Refusing),
         (AwaitTransferResponse, TurnPleaseRequest) => Next(AwaitTransferResponse),
-        (AwaitTransferResponse, ActivityGivenUp) => Next(Idle),
+        (AwaitTransferResponse, ActivityInterrupt | ActivityDiscard) => Next(Idle),
 
-        (Refusing, ActivityGivenUp) => Next(Idle),
+        (Refusing, ActivityInterrupt | ActivityDiscard) => Next(Idle),
         (Refusing, TurnPleaseRequest) => Next(Refusing),
         (Refusing, Rttr | SyncMinor | ActivityEnd) => Discard,
 

@@ -1,4 +1,4 @@
-//! X.228, normal mode: reliable transfer with checkpoints, turn, abort.
+//! X.228: reliable transfer with checkpoints, turn, interrupt, resumption, recovery, abort.
 //!
 //! `transfer::Outgoing` cuts an APDU of known size into RTTRs of the negotiated checkpoint size, as
 //! far as the window allows; [`external`] is the wrapper that normal mode puts around an MTS-APDU.
@@ -10,6 +10,8 @@ pub(super) mod transfer;
 
 use super::error::{Error, Layer};
 use super::tlv::BerFault;
+
+pub use super::session::Turn;
 
 /// Who may send (X.228 dialogue-mode).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,6 +32,8 @@ pub struct RtseConfig {
     pub window_size: u32,
     /// Proposed by the caller; a called side accepts either.
     pub dialogue_mode: DialogueMode,
+    /// Settled by the caller; a called side accepts either.
+    pub initial_turn: Turn,
 }
 
 impl Default for RtseConfig {
@@ -38,6 +42,7 @@ impl Default for RtseConfig {
             checkpoint_size_kib: 30,
             window_size: 5,
             dialogue_mode: DialogueMode::Monologue,
+            initial_turn: Turn::Initiator,
         }
     }
 }
@@ -69,11 +74,38 @@ impl TransferRefusal {
     }
 }
 
+/// Why a called side refuses an association (X.228 RefuseReason). Only X.410 mode has a field for it; in
+/// normal mode the bind error says why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RefuseReason {
+    /// rtsBusy: a later attempt may succeed.
+    Busy = 0,
+    /// cannotRecover: the association that was to be recovered is not known.
+    CannotRecover = 1,
+    /// validationFailure: name or password, or something else of the bind.
+    ValidationFailure = 2,
+    /// unacceptableDialogueMode.
+    UnacceptableDialogueMode = 3,
+}
+
+/// What a refuse reason in an RTORJ means.
+pub fn refuse_reason_text(reason: u32) -> &'static str {
+    match reason {
+        0 => "the peer is busy",
+        1 => "the association cannot be recovered",
+        2 => "name, password or parameters not accepted",
+        3 => "dialogue mode not accepted",
+        _ => "unknown reason",
+    }
+}
+
 /// Why an association is aborted (X.228 AbortReason).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AbortReason {
     /// localSystemProblem.
     LocalSystemProblem = 0,
+    /// unrecognizedActivity: the activity that was to be resumed is not known.
+    UnrecognizedActivity = 2,
     /// temporaryProblem: no association for a while.
     TemporaryProblem = 3,
     /// protocolError.
@@ -82,6 +114,8 @@ pub enum AbortReason {
     PermanentProblem = 5,
     /// userError.
     UserError = 6,
+    /// transferCompleted: the activity that was to be discarded is completed.
+    TransferCompleted = 7,
 }
 
 /// What an abort reason in an RTAB means.

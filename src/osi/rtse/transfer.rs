@@ -2,7 +2,8 @@
 //!
 //! The transfer's size is known from the start, so every length is written before the data it counts
 //! and data never waits: RTTR of a checkpoint interval, presentation header, session segments of the
-//! negotiated TSDU size, DT TPDUs; the data itself goes by lease.
+//! negotiated TSDU size, DT TPDUs; the data itself goes by lease. In X.410 mode the RTTR and its header
+//! fall away, and the octets are the SSDU. A transfer that was broken off goes on behind a checkpoint.
 //!
 //! Invariants: at most window + 1 checkpoint intervals are outstanding, and at most window minor
 //! synchronization points; what is queued here is bounded by `TRANSFER_QUEUED_SIZE_MAX`.
@@ -10,9 +11,12 @@
 use crate::base::buffer::Lease;
 use crate::base::limits::TRANSFER_QUEUED_SIZE_MAX;
 use crate::base::transmit::Transmit;
+use crate::osi::presentation::Contexts;
 use crate::osi::presentation::data::transfer_header;
 use crate::osi::session::machine::Event;
-use crate::osi::session::{self, ENCLOSURE_BEGINNING, ENCLOSURE_END, Session, ShortTsdu};
+use crate::osi::session::{
+    ActivityIdentifier, ENCLOSURE_BEGINNING, ENCLOSURE_END, Session, ShortTsdu, activity,
+};
 use crate::osi::transport::{Transport, data_header};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -34,14 +38,21 @@ pub(in crate::osi) struct Outgoing {
     checkpointed: bool,
     activity_number: u32,
     window_size: u32,
-    context: u32,
+    /// The context of the RTTRs; none in X.410 mode.
+    context: Option<u32>,
+    /// The checkpoint behind which it began, and the octets before it: both 0 unless it was resumed.
+    first: (u32, usize),
+    /// Neither confirmed nor given up.
+    unfinished: bool,
     start_due: bool,
     sync_due: bool,
     end_due: bool,
     begun: bool,
-    /// The RTTR under way: its presentation header not yet sent, all its octets not yet sent.
+    /// The SSDU under way: its presentation header and what is sent of it, all its octets and those not
+    /// yet sent.
     header: SmallVec<[u8; 40]>,
     header_sent: usize,
+    ssdu_size: usize,
     ssdu_remaining: usize,
     /// User information left in the TSDU under way.
     tsdu_remaining: usize,
@@ -55,28 +66,71 @@ impl Outgoing {
         size: usize,
         checkpoint_size_kib: u32,
         window_size: u32,
-        context: u32,
+        contexts: Option<Contexts>,
     ) {
         self.clear();
         self.size = size;
+        self.first = (0, 0);
+        self.unfinished = true;
         self.checkpointed = checkpoint_size_kib > 0;
         self.piece_size =
             if self.checkpointed { checkpoint_size_kib as usize * 1024 } else { size };
         self.window_size = window_size;
-        self.context = context;
+        self.context = contexts.map(|contexts| contexts.rtse);
         self.activity_number = self.activity_number.wrapping_add(1).max(1);
         self.start_due = true;
         self.end_due = true;
     }
 
-    /// Forgets the transfer under way.
+    /// Has the transfer just begun go on behind `checkpoint`, before which stand `octets`; its ACTIVITY
+    /// RESUME is sent elsewhere.
+    pub(in crate::osi) fn resume(&mut self, checkpoint: u32, octets: usize) {
+        self.first = (checkpoint, octets);
+        (self.given, self.sent) = (octets, octets);
+        self.start_due = false;
+    }
+
+    /// Sends no more of the transfer under way. What it was is still known, until the next one.
     pub(in crate::osi) fn clear(&mut self) {
         self.queue.clear();
         self.header.clear();
-        (self.size, self.given, self.sent, self.queued) = (0, 0, 0, 0);
+        (self.given, self.sent, self.queued) = (0, 0, 0);
         (self.header_sent, self.ssdu_remaining, self.tsdu_remaining) = (0, 0, 0);
-        (self.start_due, self.sync_due, self.end_due) = (false, false, false);
+        (self.start_due, self.sync_due) = (false, false);
         (self.begun, self.tsdu_open) = (false, false);
+    }
+
+    /// The transfer under way is confirmed or given up.
+    pub(in crate::osi) fn finish(&mut self) {
+        self.clear();
+        self.unfinished = false;
+    }
+
+    /// Whether there is a transfer that is neither confirmed nor given up.
+    pub(in crate::osi) fn is_unfinished(&self) -> bool {
+        self.unfinished
+    }
+
+    /// Octets of the whole transfer.
+    pub(in crate::osi) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Whether the activity end was sent.
+    pub(in crate::osi) fn end_sent(&self) -> bool {
+        !self.end_due
+    }
+
+    /// The activity's identifier.
+    pub(in crate::osi) fn activity(&self) -> ActivityIdentifier {
+        ActivityIdentifier::of_number(self.activity_number)
+    }
+
+    /// Octets before the synchronization point `serial`.
+    pub(in crate::osi) fn octets_before(&self, serial: u32) -> usize {
+        let (first, octets) = self.first;
+        let intervals = serial.saturating_sub(first) as usize;
+        intervals.saturating_mul(self.piece_size).saturating_add(octets).min(self.size)
     }
 
     /// Whether part of a TSDU went out and the rest did not.
@@ -84,11 +138,15 @@ impl Outgoing {
         self.tsdu_open
     }
 
+    /// Whether its ACTIVITY START did not go out yet.
+    pub(in crate::osi) fn start_is_due(&self) -> bool {
+        self.start_due
+    }
+
     /// Octets that are taken now, when `confirmed` synchronization points are confirmed.
     pub(in crate::osi) fn wanted(&self, confirmed: u32) -> usize {
         let allowed = if self.checkpointed {
-            let intervals = confirmed as usize + self.window_size as usize + 1;
-            intervals.saturating_mul(self.piece_size).min(self.size)
+            self.octets_before(confirmed.saturating_add(self.window_size).saturating_add(1))
         } else {
             self.size
         };
@@ -119,10 +177,9 @@ impl Outgoing {
         };
         if self.start_due {
             self.start_due = false;
-            session.serial_number_reset();
-            push(transmit, &session::activity_start(self.activity_number));
+            push(transmit, &activity::activity_start(self.activity()));
         }
-        while self.end_due {
+        while self.unfinished && self.end_due {
             if self.ssdu_remaining > 0 {
                 if !self.transmit_tpdu(session, transport, transmit) {
                     return false;
@@ -134,14 +191,14 @@ impl Outgoing {
                     return false;
                 }
                 if let Some(serial) = session.serial_number_take() {
-                    push(transmit, &session::minor_sync_point(serial));
+                    push(transmit, &activity::minor_sync_point(serial));
                 }
                 self.sync_due = false;
             }
             if self.begun && self.sent == self.size {
                 self.end_due = false;
                 let serial = session.serial_number_take().unwrap_or_default();
-                push(transmit, &session::activity_end(serial));
+                push(transmit, &activity::activity_end(serial));
                 session.request(Event::ActivityEndRequest);
                 return true;
             }
@@ -149,9 +206,11 @@ impl Outgoing {
                 return false;
             }
             let piece = self.piece_size.min(self.size - self.sent);
-            self.header = transfer_header(self.context, piece);
+            self.header =
+                self.context.map(|context| transfer_header(context, piece)).unwrap_or_default();
             self.header_sent = 0;
-            self.ssdu_remaining = self.header.len() + piece;
+            self.ssdu_size = self.header.len() + piece;
+            self.ssdu_remaining = self.ssdu_size;
             self.begun = true;
         }
         false
@@ -198,18 +257,18 @@ impl Outgoing {
     fn begin_tsdu(&mut self, tsdu_size_max: u16) -> ShortTsdu {
         if tsdu_size_max == 0 {
             self.tsdu_remaining = self.ssdu_remaining;
-            return session::data_transfer(None);
+            return activity::data_transfer(None);
         }
         let room = usize::from(tsdu_size_max) - SEGMENT_HEADER_SIZE;
         self.tsdu_remaining = self.ssdu_remaining.min(room);
         let mut enclosure = 0;
-        if self.header_sent == 0 {
+        if self.ssdu_remaining == self.ssdu_size {
             enclosure |= ENCLOSURE_BEGINNING;
         }
         if self.tsdu_remaining == self.ssdu_remaining {
             enclosure |= ENCLOSURE_END;
         }
-        session::data_transfer(Some(enclosure))
+        activity::data_transfer(Some(enclosure))
     }
 
     fn push_data(&mut self, mut count: usize, transmit: &mut Transmit) {

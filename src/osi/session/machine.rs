@@ -22,6 +22,8 @@ named! {
         Sending = "sending",
         /// AE sent.
         AwaitActivityEndAck = "awaiting activity end ack",
+        /// AI sent.
+        AwaitInterruptAck = "awaiting activity interrupt ack",
         /// AD sent.
         AwaitDiscardAck = "awaiting activity discard ack",
         /// The peer's activity.
@@ -56,12 +58,16 @@ named! {
         RefuseRequest = "S-CONNECT refusal",
         /// S-ACTIVITY-START request.
         ActivityStartRequest = "S-ACTIVITY-START request",
+        /// S-ACTIVITY-RESUME request.
+        ActivityResumeRequest = "S-ACTIVITY-RESUME request",
         /// S-DATA and S-SYNC-MINOR requests.
         DataRequest = "S-DATA request",
         /// S-ACTIVITY-END request.
         ActivityEndRequest = "S-ACTIVITY-END request",
         /// S-ACTIVITY-END response.
         ActivityEndResponse = "S-ACTIVITY-END response",
+        /// S-ACTIVITY-INTERRUPT request.
+        ActivityInterruptRequest = "S-ACTIVITY-INTERRUPT request",
         /// S-ACTIVITY-DISCARD request.
         ActivityDiscardRequest = "S-ACTIVITY-DISCARD request",
         /// S-U-EXCEPTION-REPORT request.
@@ -162,7 +168,7 @@ pub fn step(state: State, event: Event) -> Step<State> {
         (AwaitConnectResponse, AcceptRequestWithTurn) => Next(QuietWithTurn),
         (AwaitConnectResponse, RefuseRequest) => Next(AwaitTransportDisconnect),
 
-        (QuietWithTurn, ActivityStartRequest) => Next(Sending),
+        (QuietWithTurn, ActivityStartRequest | ActivityResumeRequest) => Next(Sending),
         (QuietWithTurn, ControlGiveRequest) => Next(AwaitTokensAck),
         (QuietWithTurn, ReleaseRequest) => Next(AwaitDisconnect),
         (QuietWithTurn, Pt) => Next(QuietWithTurn),
@@ -174,11 +180,17 @@ pub fn step(state: State, event: Event) -> Step<State> {
 
         (Sending, DataRequest | Mia | Pt | Ed | Er) => Next(Sending),
         (Sending, ActivityEndRequest) => Next(AwaitActivityEndAck),
+        (Sending, ActivityInterruptRequest) => Next(AwaitInterruptAck),
         (Sending, ActivityDiscardRequest) => Next(AwaitDiscardAck),
 
         (AwaitActivityEndAck, Mia | Pt | Ed | Er) => Next(AwaitActivityEndAck),
         (AwaitActivityEndAck, Aea) => Next(QuietWithTurn),
+        (AwaitActivityEndAck, ActivityInterruptRequest) => Next(AwaitInterruptAck),
         (AwaitActivityEndAck, ActivityDiscardRequest) => Next(AwaitDiscardAck),
+
+        (AwaitInterruptAck, Aia) => Next(QuietWithTurn),
+        (AwaitInterruptAck, Pt) => Next(AwaitInterruptAck),
+        (AwaitInterruptAck, Mia | Aea | Ed | Er) => Discard,
 
         (AwaitDiscardAck, Ada) => Next(QuietWithTurn),
         (AwaitDiscardAck, Pt) => Next(AwaitDiscardAck),

@@ -5,10 +5,13 @@
 //! assembled in a buffer bounded by `CONTROL_PDU_SIZE_MAX`; the user information of DATA TRANSFER is
 //! never assembled, `Arrival::UserInformation` leaves it in the input.
 
+pub(super) mod activity;
 pub mod machine;
 mod receive;
 mod spdu;
 
+pub use activity::ActivityIdentifier;
+pub(super) use activity::ShortTsdu;
 pub(super) use receive::{Arrival, Spdu, TsduEnd};
 pub(super) use spdu::{ENCLOSURE_BEGINNING, ENCLOSURE_END};
 
@@ -16,7 +19,6 @@ use super::Step;
 use super::error::{Error, Layer};
 use crate::base::limits::{SELECTOR_SIZE_MAX, TRANSFER_SIZE_MAX};
 use machine::{Event, State};
-use smallvec::SmallVec;
 use spdu::{Parameters, parameter, pi, push, si};
 
 /// Identifies a presentation entity (X.225); empty means absent.
@@ -34,14 +36,74 @@ pub struct SessionConfig {
     pub tsdu_size_max: u16,
 }
 
-/// The references of a session connection (X.225), which RTSE uses to resume activities: opaque BER.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// The references of a session connection (X.225 7.1.1 (unverified)), by which RTSE recovers an
+/// association and resumes its activities: encoded values, each unlike any other the caller uses.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
 pub struct SessionConnectionIdentifier {
-    /// Calling SS-user reference, at most 64 octets.
+    /// Calling SS-user reference, at most 64 octets: a T61String, or an OCTET STRING in normal mode.
     pub calling_user_reference: Vec<u8>,
-    /// Common reference, at most 64 octets.
+    /// Common reference, at most 64 octets: a UTCTime.
     pub common_reference: Vec<u8>,
+    /// Additional reference information, at most 4 octets: a T61String; empty when absent.
+    pub additional_reference: Vec<u8>,
 }
+
+impl SessionConnectionIdentifier {
+    /// Whether it names a session connection at all: one without references cannot be recovered.
+    pub fn is_empty(&self) -> bool {
+        self.calling_user_reference.is_empty() && self.common_reference.is_empty()
+    }
+
+    fn encode(&self, user_reference: u8) -> Vec<u8> {
+        let mut out = Vec::new();
+        for (code, reference, size_max) in [
+            (user_reference, &self.calling_user_reference, 64),
+            (pi::COMMON_REFERENCE, &self.common_reference, 64),
+            (pi::ADDITIONAL_REFERENCE, &self.additional_reference, 4),
+        ] {
+            if !reference.is_empty() {
+                push(&mut out, code, &[&reference[..reference.len().min(size_max)]]);
+            }
+        }
+        out
+    }
+
+    fn parse(
+        parameters: Parameters<'_>,
+        user_reference: u8,
+    ) -> Result<SessionConnectionIdentifier, Error> {
+        Ok(SessionConnectionIdentifier {
+            calling_user_reference: parameters.octets(user_reference, 64)?,
+            common_reference: parameters.octets(pi::COMMON_REFERENCE, 64)?,
+            additional_reference: parameters.octets(pi::ADDITIONAL_REFERENCE, 4)?,
+        })
+    }
+}
+
+/// Who may send first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Turn {
+    /// The calling side.
+    #[default]
+    Initiator,
+    /// The called side.
+    Responder,
+}
+
+impl Turn {
+    /// The token setting item: data, synchronize-minor and major/activity token together.
+    fn token_setting(self) -> u8 {
+        match self {
+            Turn::Initiator => 0,
+            Turn::Responder => 0x15,
+        }
+    }
+}
+
+/// Protocol version 1, in a version number parameter.
+const VERSION_1: u8 = 1;
+/// Protocol version 2.
+const VERSION_2: u8 = 2;
 
 /// Half-duplex, minor synchronize, activity management, exceptions.
 pub(super) const REQUIREMENTS: u16 = 0x0249;
@@ -51,9 +113,6 @@ const TSDU_SIZE_MIN: u16 = 64;
 const SERIAL_NUMBER_MAX: u32 = 999_999;
 
 const _: () = assert!(TRANSFER_SIZE_MAX / 1024 < SERIAL_NUMBER_MAX as usize - 2);
-
-/// A short SPDU, no allocation.
-pub(super) type ShortTsdu = SmallVec<[u8; 32]>;
 
 /// What CONNECT or ACCEPT carries besides user data.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,6 +137,7 @@ pub(super) struct Session {
     tsdu_size_send: u16,
     serial_next: u32,
     serial_confirmed: u32,
+    identifier: SessionConnectionIdentifier,
 }
 
 impl Session {
@@ -89,7 +149,13 @@ impl Session {
             tsdu_size_send: 0,
             serial_next: 1,
             serial_confirmed: 0,
+            identifier: SessionConnectionIdentifier::default(),
         }
+    }
+
+    /// The references of this session connection.
+    pub(super) fn identifier(&self) -> &SessionConnectionIdentifier {
+        &self.identifier
     }
 
     pub(super) fn state(&self) -> State {
@@ -106,6 +172,14 @@ impl Session {
 
     pub(super) fn receive(&mut self) -> &mut receive::Receive {
         &mut self.receive
+    }
+
+    /// What an SPDU is in this state: ABORT ACCEPT and ACTIVITY INTERRUPT ACK share an identifier.
+    pub(super) fn event_of(&self, spdu: &Spdu<'_>) -> Event {
+        match (spdu.event, self.state) {
+            (Event::Aa, State::AwaitInterruptAck) => Event::Aia,
+            (event, _) => event,
+        }
     }
 
     /// Takes a received event: `true` when it counts, `false` when it is to be dropped.
@@ -136,10 +210,11 @@ impl Session {
         (serial <= SERIAL_NUMBER_MAX).then_some(serial)
     }
 
-    /// Starts the numbering of an activity anew.
-    pub(super) fn serial_number_reset(&mut self) {
-        self.serial_next = 1;
-        self.serial_confirmed = 0;
+    /// Numbers the synchronization points of an activity from behind `serial`: 0 for a new one, that of
+    /// the ACTIVITY RESUME otherwise (X.225 table A-4).
+    pub(super) fn serial_number_set(&mut self, serial: u32) {
+        self.serial_next = serial + 1;
+        self.serial_confirmed = serial;
     }
 
     /// Checks the serial number of a received MIP or AE, and counts it as used.
@@ -187,17 +262,19 @@ impl Session {
         &mut self,
         config: &SessionConfig,
         identifier: &SessionConnectionIdentifier,
+        initial_turn: Turn,
         user_data: &[u8],
     ) -> Vec<u8> {
         self.request(Event::ConnectRequest);
+        self.identifier = identifier.clone();
         // Extended user data is version 2's alone.
-        let versions = if user_data.len() > 512 { 2 } else { 3 };
+        let versions = if user_data.len() > 512 { VERSION_2 } else { VERSION_1 | VERSION_2 };
         let parameters = ConnectParameters {
             identifier: identifier.clone(),
             versions,
             requirements: REQUIREMENTS,
             tsdu_size_max: (config.tsdu_size_max, config.tsdu_size_max),
-            token_setting: 0,
+            token_setting: initial_turn.token_setting(),
             calling_selector: config.calling_selector.0.clone(),
             called_selector: config.called_selector.0.clone(),
         };
@@ -210,7 +287,8 @@ impl Session {
         config: &SessionConfig,
         proposed: &ConnectParameters,
     ) -> Result<(), Error> {
-        self.version = if proposed.versions & 2 != 0 { 2 } else { 1 };
+        self.version = if proposed.versions & VERSION_2 != 0 { 2 } else { 1 };
+        self.identifier = proposed.identifier.clone();
         if proposed.versions & 3 == 0 {
             return Err(unsupported("no common session protocol version", 132));
         }
@@ -236,7 +314,8 @@ impl Session {
         proposed: &ConnectParameters,
         user_data: &[u8],
     ) -> Vec<u8> {
-        let with_turn = proposed.token_setting & 3 == 1;
+        let turn = proposed.turn();
+        let with_turn = turn == Turn::Responder;
         self.request(if with_turn { Event::AcceptRequestWithTurn } else { Event::AcceptRequest });
         let parameters = ConnectParameters {
             identifier: proposed.identifier.clone(),
@@ -246,7 +325,7 @@ impl Session {
                 smaller(config.tsdu_size_max, proposed.tsdu_size_max.0),
                 self.tsdu_size_send,
             ),
-            token_setting: if with_turn { 0x15 } else { 0 },
+            token_setting: turn.token_setting(),
             calling_selector: Vec::new(),
             called_selector: config.called_selector.0.clone(),
         };
@@ -295,14 +374,14 @@ impl Session {
     pub(super) fn finish(user_data: &[u8]) -> Vec<u8> {
         let disconnect = parameter(pi::TRANSPORT_DISCONNECT, &[1]);
         let mut out = Vec::new();
-        push(&mut out, si::FINISH, &[&disconnect, &parameter(pi::USER_DATA, user_data)]);
+        push(&mut out, si::FINISH, &[&disconnect, &optional_user_data(user_data)]);
         out
     }
 
     /// The DN SPDU.
     pub(super) fn disconnect(user_data: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        push(&mut out, si::DISCONNECT, &[&parameter(pi::USER_DATA, user_data)]);
+        push(&mut out, si::DISCONNECT, &[&optional_user_data(user_data)]);
         out
     }
 
@@ -321,6 +400,11 @@ impl Session {
 }
 
 impl ConnectParameters {
+    /// Who has the turn first; what is left to the called side's choice is the caller's.
+    pub(super) fn turn(&self) -> Turn {
+        if self.token_setting & 3 == 1 { Turn::Responder } else { Turn::Initiator }
+    }
+
     fn encode(&self, code: u8, user_data: &[u8]) -> Vec<u8> {
         let user_reference = match code {
             si::CONNECT => pi::CALLING_USER_REFERENCE,
@@ -330,15 +414,7 @@ impl ConnectParameters {
             (pi::CALLING_SELECTOR, &self.calling_selector),
             (pi::CALLED_SELECTOR, &self.called_selector),
         ];
-        let mut identifier = Vec::new();
-        for (code, reference) in [
-            (user_reference, &self.identifier.calling_user_reference),
-            (pi::COMMON_REFERENCE, &self.identifier.common_reference),
-        ] {
-            if !reference.is_empty() {
-                push(&mut identifier, code, &[&reference[..reference.len().min(64)]]);
-            }
-        }
+        let identifier = self.identifier.encode(user_reference);
         let mut item = parameter(pi::PROTOCOL_OPTIONS, &[0]);
         if self.tsdu_size_max != (0, 0) {
             let [a, b] = self.tsdu_size_max.0.to_be_bytes();
@@ -372,19 +448,12 @@ impl ConnectParameters {
     /// Reads the parameters of CN or AC; absent ones take the defaults of X.225 8.3
     /// (unverified).
     fn parse(code: u8, parameters: Parameters<'_>) -> Result<ConnectParameters, Error> {
-        let octets = |code, size_max: usize| match parameters.get(code) {
-            Some(value) if value.len() > size_max => Err(invalid("a parameter too long")),
-            value => Ok(value.unwrap_or_default().to_vec()),
-        };
         let user_reference = match code {
             si::CONNECT => pi::CALLING_USER_REFERENCE,
             _ => pi::CALLED_USER_REFERENCE,
         };
         Ok(ConnectParameters {
-            identifier: SessionConnectionIdentifier {
-                calling_user_reference: octets(user_reference, 64)?,
-                common_reference: octets(pi::COMMON_REFERENCE, 64)?,
-            },
+            identifier: SessionConnectionIdentifier::parse(parameters, user_reference)?,
             versions: parameters.octet(pi::VERSION_NUMBER).unwrap_or(1),
             requirements: match parameters.get(pi::SESSION_USER_REQUIREMENTS) {
                 Some([high, low]) => u16::from_be_bytes([*high, *low]),
@@ -400,98 +469,20 @@ impl ConnectParameters {
                 Some(_) => return Err(invalid("a TSDU maximum size that is not four octets")),
             },
             token_setting: parameters.octet(pi::TOKEN_SETTING_ITEM).unwrap_or(0),
-            calling_selector: octets(pi::CALLING_SELECTOR, SELECTOR_SIZE_MAX)?,
-            called_selector: octets(pi::CALLED_SELECTOR, SELECTOR_SIZE_MAX)?,
+            calling_selector: parameters.octets(pi::CALLING_SELECTOR, SELECTOR_SIZE_MAX)?,
+            called_selector: parameters.octets(pi::CALLED_SELECTOR, SELECTOR_SIZE_MAX)?,
         })
     }
+}
+
+/// A user data parameter, unless there is nothing in it.
+fn optional_user_data(octets: &[u8]) -> Vec<u8> {
+    if octets.is_empty() { Vec::new() } else { parameter(pi::USER_DATA, octets) }
 }
 
 /// The smaller of a bound of ours and a proposal; without a proposal there is no bound.
 fn smaller(ours: u16, proposed: u16) -> u16 {
     if ours == 0 || proposed == 0 { proposed } else { ours.min(proposed) }
-}
-
-/// An SPDU with a serial number, behind the token SPDU of its direction.
-fn with_serial_number(token: u8, code: u8, serial: u32) -> ShortTsdu {
-    let (octets, skip) = spdu::digits(serial);
-    let digits = &octets[skip..];
-    let size = digits.len() as u8;
-    let mut tsdu = ShortTsdu::from_slice(&[token, 0, code, size + 2, pi::SERIAL_NUMBER, size]);
-    tsdu.extend_from_slice(digits);
-    tsdu
-}
-
-/// GIVE TOKENS and ACTIVITY START; the identifier is a BER INTEGER.
-pub(super) fn activity_start(number: u32) -> ShortTsdu {
-    let identifier = super::tlv::integer_short(number);
-    let size = identifier.len() as u8;
-    let mut tsdu = ShortTsdu::from_slice(&[
-        si::GIVE_TOKENS,
-        0,
-        si::ACTIVITY_START,
-        size + 2,
-        pi::ACTIVITY_IDENTIFIER,
-        size,
-    ]);
-    tsdu.extend_from_slice(&identifier);
-    tsdu
-}
-
-/// GIVE TOKENS and MINOR SYNC POINT, explicit confirmation asked for.
-pub(super) fn minor_sync_point(serial: u32) -> ShortTsdu {
-    with_serial_number(si::GIVE_TOKENS, si::MINOR_SYNC_POINT, serial)
-}
-
-/// GIVE TOKENS and ACTIVITY END.
-pub(super) fn activity_end(serial: u32) -> ShortTsdu {
-    with_serial_number(si::GIVE_TOKENS, si::ACTIVITY_END, serial)
-}
-
-/// PLEASE TOKENS and MINOR SYNC ACK.
-pub(super) fn minor_sync_ack(serial: u32) -> ShortTsdu {
-    with_serial_number(si::PLEASE_TOKENS, si::MINOR_SYNC_ACK, serial)
-}
-
-/// PLEASE TOKENS and ACTIVITY END ACK.
-pub(super) fn activity_end_ack(serial: u32) -> ShortTsdu {
-    with_serial_number(si::PLEASE_TOKENS, si::ACTIVITY_END_ACK, serial)
-}
-
-/// GIVE TOKENS and ACTIVITY DISCARD with a reason.
-pub(super) fn activity_discard(reason: u8) -> [u8; 7] {
-    [si::GIVE_TOKENS, 0, si::ACTIVITY_DISCARD, 3, pi::REASON_CODE, 1, reason]
-}
-
-/// PLEASE TOKENS and ACTIVITY DISCARD ACK.
-pub(super) const ACTIVITY_DISCARD_ACK: [u8; 4] =
-    [si::PLEASE_TOKENS, 0, si::ACTIVITY_DISCARD_ACK, 0];
-/// PLEASE TOKENS and ACTIVITY INTERRUPT ACK.
-pub(super) const ACTIVITY_INTERRUPT_ACK: [u8; 4] =
-    [si::PLEASE_TOKENS, 0, si::ACTIVITY_INTERRUPT_ACK, 0];
-/// GIVE TOKENS CONFIRM, alone.
-pub(super) const GIVE_TOKENS_CONFIRM: [u8; 2] = [si::GIVE_TOKENS_CONFIRM, 0];
-/// GIVE TOKENS ACK, alone.
-pub(super) const GIVE_TOKENS_ACK: [u8; 2] = [si::GIVE_TOKENS_ACK, 0];
-
-/// PLEASE TOKENS and EXCEPTION DATA with a reason.
-pub(super) fn exception_data(reason: u8) -> [u8; 7] {
-    [si::PLEASE_TOKENS, 0, si::EXCEPTION_DATA, 3, pi::REASON_CODE, 1, reason]
-}
-
-/// GIVE TOKENS and DATA TRANSFER, with the enclosure item if TSDUs are bounded.
-pub(super) fn data_transfer(enclosure: Option<u8>) -> ShortTsdu {
-    match enclosure {
-        None => ShortTsdu::from_slice(&[si::GIVE_TOKENS, 0, si::DATA_TRANSFER, 0]),
-        Some(enclosure) => ShortTsdu::from_slice(&[
-            si::GIVE_TOKENS,
-            0,
-            si::DATA_TRANSFER,
-            3,
-            pi::ENCLOSURE_ITEM,
-            1,
-            enclosure,
-        ]),
-    }
 }
 
 /// What the reason of an RF SPDU means (X.225 8.3.5 (unverified)).

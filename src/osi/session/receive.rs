@@ -32,7 +32,7 @@ pub(crate) enum TsduEnd {
 #[derive(Debug)]
 pub(crate) struct Spdu<'a> {
     pub(crate) event: Event,
-    parameters: Parameters<'a>,
+    pub(super) parameters: Parameters<'a>,
     code: u8,
     pub(crate) user_data: std::borrow::Cow<'a, [u8]>,
 }

@@ -46,6 +46,7 @@ pub(super) mod pi {
     pub(crate) const CALLED_USER_REFERENCE: u8 = 9;
     pub(crate) const CALLING_USER_REFERENCE: u8 = 10;
     pub(crate) const COMMON_REFERENCE: u8 = 11;
+    pub(crate) const ADDITIONAL_REFERENCE: u8 = 12;
     pub(crate) const SYNC_TYPE_ITEM: u8 = 15;
     pub(crate) const TOKEN_ITEM: u8 = 16;
     pub(crate) const TRANSPORT_DISCONNECT: u8 = 17;
@@ -55,6 +56,7 @@ pub(super) mod pi {
     pub(crate) const VERSION_NUMBER: u8 = 22;
     pub(crate) const ENCLOSURE_ITEM: u8 = 25;
     pub(crate) const TOKEN_SETTING_ITEM: u8 = 26;
+    pub(crate) const LINKING_INFORMATION: u8 = 33;
     pub(crate) const ACTIVITY_IDENTIFIER: u8 = 41;
     pub(crate) const SERIAL_NUMBER: u8 = 42;
     pub(crate) const MINOR_SYNC_ACK_USER_DATA: u8 = 46;
@@ -120,6 +122,14 @@ impl<'a> Parameters<'a> {
             }
         }
         None
+    }
+
+    /// The octets of `code`, empty when it is absent.
+    pub(super) fn octets(self, code: u8, size_max: usize) -> Result<Vec<u8>, Error> {
+        match self.get(code) {
+            Some(value) if value.len() > size_max => Err(invalid("a parameter too long")),
+            value => Ok(value.unwrap_or_default().to_vec()),
+        }
     }
 
     /// A parameter of one octet; absent when it is empty.

@@ -1,4 +1,5 @@
-//! The protocol machines composed for application context mts-transfer: normal mode, ACSE, RTSE.
+//! The protocol machines composed for one application context: transport, session, what stands above
+//! it by mode (`upper`), RTSE.
 //!
 //! Sans-IO: received octets go in through [`Stack::poll_indication`], octets to send come out of
 //! [`Stack::poll_transmit`]: ask for them after each indication and each request. The protocols of class
@@ -7,29 +8,33 @@
 //!
 //! A request that the state does not have has no effect and returns `false`: it crossed something of
 //! the peer's. Minor synchronization points are confirmed by the stack, once the octets before them
-//! were handed out; responsibility passes only with [`Stack::transfer_response`]. The X.410-1984
-//! mode is another composition of the same transport and session machines.
+//! were handed out; responsibility passes only with [`Stack::transfer_response`]. What a relay must keep
+//! for that to hold over broken connections stands in [`recovery`].
 
 mod bind;
+mod context;
 mod indication;
+mod normal;
 mod receive;
+pub mod recovery;
+mod transfer;
+mod upper;
 
+pub use context::ApplicationContext;
 pub use indication::*;
 
 use super::error::{Error, Remedy};
-use super::presentation::data::DataReader;
-use super::presentation::{Contexts, ppdu};
 use super::rtse::transfer::Outgoing;
-use super::rtse::{AbortReason, DialogueMode, TransferRefusal};
+use super::rtse::{AbortReason, DialogueMode};
 use super::session::machine::{Event as SessionEvent, State as SessionState};
 use super::session::{self, Session, SessionConnectionIdentifier};
 use super::transport::machine::State as TransportState;
 use super::transport::{Transport, data_header};
-use super::{Step, acse, presentation, rtse};
-use crate::base::buffer::Lease;
-use crate::base::limits::TRANSFER_SIZE_MAX;
+use super::{Step, rtse};
 use crate::base::transmit::Transmit;
+use recovery::Incoming;
 use std::sync::Arc;
+use upper::Upper;
 
 /// Control octets kept for the next transmission beyond this are given back, octets.
 const CONTROL_CAPACITY_KEPT: usize = 256;
@@ -46,23 +51,23 @@ pub struct Stack {
     config: Arc<StackConfig>,
     transport: Transport,
     session: Session,
-    presentation: presentation::machine::State,
-    acse: acse::machine::State,
+    upper: Upper,
     rtse: rtse::machine::State,
-    contexts: Contexts,
     /// What is only needed until the association stands.
     binding: Option<Box<bind::Binding>>,
     checkpoint_size_kib: u32,
     window_size: u32,
     dialogue_mode: DialogueMode,
-    data: DataReader,
     /// The DATA TRANSFER under way is dropped.
     data_dropped: bool,
     outgoing: Outgoing,
+    incoming: Incoming,
+    /// What our transfer goes on from, if it was resumed.
+    resumed: Option<Box<recovery::TransferResumption>>,
     /// Framed octets that go before anything of `outgoing`.
     control: Vec<u8>,
     minor_sync_confirm: Option<u32>,
-    refusal: TransferRefusal,
+    giving_up: transfer::GivingUp,
     /// The peer's activity was indicated to the user.
     transfer_indicated: bool,
 }
@@ -70,42 +75,57 @@ pub struct Stack {
 impl Stack {
     fn new(config: Arc<StackConfig>) -> Stack {
         Stack {
+            upper: Upper::new(config.application_context),
             config,
             transport: Transport::new(),
             session: Session::new(),
-            presentation: presentation::machine::State::Idle,
-            acse: acse::machine::State::Unassociated,
             rtse: rtse::machine::State::Unassociated,
-            contexts: Contexts::PROPOSED,
             binding: None,
             checkpoint_size_kib: 0,
             window_size: 1,
             dialogue_mode: DialogueMode::Monologue,
-            data: DataReader::new(),
             data_dropped: false,
             outgoing: Outgoing::default(),
+            incoming: Incoming::default(),
+            resumed: None,
             control: Vec::new(),
             minor_sync_confirm: None,
-            refusal: TransferRefusal::Temporary,
+            giving_up: transfer::GivingUp::Requested,
             transfer_indicated: false,
         }
     }
 
-    /// The calling side. `bind_argument` goes into the RTORQ as it stands, wrapper included.
+    /// The calling side. `bind_argument` goes into the RTORQ as it stands: with its wrapper in normal
+    /// mode, without one in X.410 mode.
     pub fn initiator(config: Arc<StackConfig>, bind_argument: &[u8]) -> Stack {
         Stack::initiator_of(config, bind_argument, SessionConnectionIdentifier::default())
     }
 
-    /// The calling side, with references for the session connection (X.225 connection identifier):
-    /// encoded values, unique to the caller.
+    /// The calling side, with references for the session connection: without them, what is broken off
+    /// cannot be resumed on another one.
     pub fn initiator_of(
         config: Arc<StackConfig>,
         bind_argument: &[u8],
         identifier: SessionConnectionIdentifier,
     ) -> Stack {
+        Stack::calling(config, bind::Binding::calling(bind_argument, identifier))
+    }
+
+    /// The calling side, which recovers the association that ran over the session connection
+    /// `recovered`, on a new one whose references are `identifier`. There is no bind: answered by
+    /// [`Indication::RecoverConfirm`] or [`Indication::BindRefused`].
+    pub fn initiator_recovering(
+        config: Arc<StackConfig>,
+        recovered: SessionConnectionIdentifier,
+        identifier: SessionConnectionIdentifier,
+    ) -> Stack {
+        Stack::calling(config, bind::Binding::recovering(recovered, identifier))
+    }
+
+    fn calling(config: Arc<StackConfig>, binding: bind::Binding) -> Stack {
         let mut stack = Stack::new(config);
         stack.transport.connect_request(&stack.config.transport, &mut stack.control);
-        stack.binding = Some(Box::new(bind::Binding::calling(bind_argument, identifier)));
+        stack.binding = Some(Box::new(binding));
         stack
     }
 
@@ -140,7 +160,7 @@ impl Stack {
     pub fn poll_transmit(&mut self, transmit: &mut Transmit) -> bool {
         let before = transmit.size();
         if let Some(serial) = self.minor_sync_confirm.take() {
-            self.push_tsdu(&session::minor_sync_ack(serial));
+            self.push_tsdu(&session::activity::minor_sync_ack(serial));
         }
         transmit.push_owned(&self.control);
         self.control.clear();
@@ -153,70 +173,13 @@ impl Stack {
         transmit.size() > before
     }
 
-    /// Begins a transfer of `size` octets, at most `TRANSFER_SIZE_MAX`; needs the turn and no other
-    /// transfer under way.
-    pub fn transfer_request(&mut self, size: usize) -> bool {
-        let taken = size <= TRANSFER_SIZE_MAX
-            && self
-                .request(rtse::machine::Event::TransferRequest, SessionEvent::ActivityStartRequest);
-        if taken {
-            let context = self.contexts.rtse;
-            self.outgoing.start(size, self.checkpoint_size_kib, self.window_size, context);
-        }
-        taken
-    }
-
-    /// Octets of the transfer that are taken now: at most window + 1 checkpoint intervals are
-    /// outstanding, and what waits here is bounded.
-    pub fn transfer_wanted(&self) -> usize {
-        match self.rtse {
-            rtse::machine::State::Sending => {
-                self.outgoing.wanted(self.session.serial_number_confirmed())
-            }
-            _ => 0,
-        }
-    }
-
-    /// The next octets of the transfer, at most [`Stack::transfer_wanted`]. The activity end goes out
-    /// behind the last ones.
-    pub fn transfer_data(&mut self, lease: Lease) {
-        if self.rtse_request(rtse::machine::Event::TransferData) {
-            self.outgoing.give(lease);
-        }
-    }
-
-    /// Takes responsibility for the transfer that ended: acknowledges the activity end.
-    pub fn transfer_response(&mut self) -> bool {
-        let taken =
-            self.request(rtse::machine::Event::TransferResponse, SessionEvent::ActivityEndResponse);
-        if taken {
-            // It confirms the synchronization points before it, too.
-            self.minor_sync_confirm = None;
-            self.push_tsdu(&session::activity_end_ack(self.session.serial_number_last()));
-        }
-        taken
-    }
-
-    /// Refuses the transfer under way, or just ended, by an exception report; the peer then gives it
-    /// up, which is indicated as [`Indication::TransferDiscarded`].
-    pub fn transfer_refuse(&mut self, refusal: TransferRefusal) -> bool {
-        let taken = self
-            .request(rtse::machine::Event::TransferRefusal, SessionEvent::ExceptionReportRequest);
-        if taken {
-            self.minor_sync_confirm = None;
-            self.data_dropped = true;
-            self.push_tsdu(&session::exception_data(refusal.report_reason()));
-        }
-        taken
-    }
-
     /// Asks for the turn; priority 0 is the highest.
     pub fn turn_please_request(&mut self, priority: u8) -> bool {
         let taken = self.dialogue_mode == DialogueMode::TwoWayAlternate
             && self
                 .request(rtse::machine::Event::TurnPleaseRequest, SessionEvent::TokenPleaseRequest);
         if taken {
-            let rttp = ppdu::user_data(self.contexts.rtse, &rtse::apdu::rttp(priority));
+            let rttp = self.upper.token_please(priority);
             self.push_tsdu(&Session::token_please(&rttp));
         }
         taken
@@ -228,7 +191,7 @@ impl Stack {
             && self
                 .request(rtse::machine::Event::TurnGiveRequest, SessionEvent::ControlGiveRequest);
         if taken {
-            self.push_tsdu(&session::GIVE_TOKENS_CONFIRM);
+            self.push_tsdu(&session::activity::GIVE_TOKENS_CONFIRM);
         }
         taken
     }
@@ -237,8 +200,7 @@ impl Stack {
     pub fn release_request(&mut self) -> bool {
         let taken = self.request(rtse::machine::Event::CloseRequest, SessionEvent::ReleaseRequest);
         if taken {
-            self.acse_request(acse::machine::Event::ReleaseRequest);
-            let user_data = ppdu::user_data(self.contexts.acse, &acse::apdu::rlrq());
+            let user_data = self.upper.release_request();
             self.push_tsdu(&Session::finish(&user_data));
         }
         taken
@@ -249,9 +211,7 @@ impl Stack {
         let taken =
             self.request(rtse::machine::Event::CloseResponse, SessionEvent::ReleaseResponse);
         if taken {
-            self.acse_request(acse::machine::Event::ReleaseResponse);
-            self.presentation_request(presentation::machine::Event::CloseRequest);
-            let user_data = ppdu::user_data(self.contexts.acse, &acse::apdu::rlre());
+            let user_data = self.upper.release_response();
             self.push_tsdu(&Session::disconnect(&user_data));
         }
         taken
@@ -269,6 +229,7 @@ impl Stack {
             SessionState::QuietWithTurn
                 | SessionState::Sending
                 | SessionState::AwaitActivityEndAck
+                | SessionState::AwaitInterruptAck
                 | SessionState::AwaitDiscardAck
         )
     }
@@ -302,8 +263,14 @@ impl Stack {
             checkpoint_size_kib: self.checkpoint_size_kib,
             window_size: self.window_size,
             dialogue_mode: self.dialogue_mode,
-            contexts: self.contexts,
+            application_context: self.upper.context(),
+            contexts: self.upper.contexts(),
         }
+    }
+
+    /// The references of the session connection, empty until a called side has seen its CN.
+    pub fn session_connection_identifier(&self) -> &SessionConnectionIdentifier {
+        self.session.identifier()
     }
 
     fn push_tsdu(&mut self, tsdu: &[u8]) {
@@ -326,25 +293,11 @@ impl Stack {
         true
     }
 
-    fn acse_request(&mut self, event: acse::machine::Event) {
-        if let Step::Next(next) = acse::machine::step(self.acse, event) {
-            self.acse = next;
-        }
-    }
-
-    fn presentation_request(&mut self, event: presentation::machine::Event) {
-        if let Step::Next(next) = presentation::machine::step(self.presentation, event) {
-            self.presentation = next;
-        }
-    }
-
     /// Everything above transport is over.
     fn close_association(&mut self) {
         self.rtse_request(rtse::machine::Event::AbortRequest);
-        self.acse_request(acse::machine::Event::AbortRequest);
-        self.presentation_request(presentation::machine::Event::CloseRequest);
+        self.upper.close();
         self.outgoing.clear();
-        self.data.reset();
         self.minor_sync_confirm = None;
         self.binding = None;
     }
@@ -373,7 +326,6 @@ impl Stack {
             self.control.extend_from_slice(&data_header(0, true));
         }
         let session_connected = self.session.state() != SessionState::Idle;
-        let reference = (self.contexts.rtse, self.contexts);
         let (bits, user_data) = match remedy {
             Remedy::Silence => return self.close(),
             Remedy::TpduError(cause) => {
@@ -391,16 +343,7 @@ impl Stack {
                 return self.close();
             }
             Remedy::SessionAbort(bits) => (bits, Vec::new()),
-            Remedy::PresentationAbort(reason) => (USER_ABORT, ppdu::arp(reason)),
-            Remedy::AssociationAbort => {
-                let abrt = acse::apdu::abrt(reference.0, None);
-                (USER_ABORT, ppdu::aru(&reference.1, &abrt))
-            }
-            Remedy::TransferAbort(reason) => {
-                let rtab = rtse::apdu::rtab(reason);
-                let abrt = acse::apdu::abrt(reference.0, Some(&rtab));
-                (USER_ABORT, ppdu::aru(&reference.1, &abrt))
-            }
+            remedy => (USER_ABORT, self.upper.abort(remedy)),
         };
         let abort = self.session.abort(bits, &user_data);
         self.push_tsdu(&abort);

@@ -1,18 +1,15 @@
 //! Received octets on their way up: TPDU, TSDU, SPDU, and what each SPDU means to RTSE.
 
 use super::{AbortIndication, BindRefusal, Indication, NORMAL_DISCONNECT, Stack};
-use crate::osi::acse::machine::Event as AcseEvent;
 use crate::osi::error::{Error, Layer};
-use crate::osi::presentation::machine::{Event as PresentationEvent, State as PresentationState};
-use crate::osi::presentation::ppdu;
+use crate::osi::rtse::DialogueMode;
 use crate::osi::rtse::machine::{Event as RtseEvent, State as RtseState};
-use crate::osi::rtse::{DialogueMode, TransferRefusal, abort_reason_text};
 use crate::osi::session::machine::{Event as SessionEvent, State as SessionState};
 use crate::osi::session::{self, Spdu, TsduEnd};
 use crate::osi::transport::tpdu::{Tpdu, disconnect_reason};
-use crate::osi::{Step, acse, presentation, rtse, transport};
+use crate::osi::{rtse, transport};
 
-/// Reason of an ACTIVITY DISCARD: non-specific.
+/// Reason of a report that names none: non-specific.
 const NON_SPECIFIC: u8 = 0;
 
 impl Stack {
@@ -83,15 +80,16 @@ impl Stack {
             match arrival {
                 session::Arrival::UserInformation if self.data_dropped => *content = &[],
                 session::Arrival::UserInformation => {
-                    if let Some(octets) = self.data.poll(content, &self.contexts)? {
+                    if let Some(octets) = self.upper.data(content)? {
+                        self.incoming.octets += octets.len();
                         return Ok(Some(Indication::TransferData(octets)));
                     }
                 }
                 session::Arrival::DataTransfer => {
                     let taken = self.session.step(SessionEvent::Dt)?
-                        && self.presentation_step(PresentationEvent::Td)?
+                        && self.upper.data_indication()?
                         && self.rtse_step(RtseEvent::Rttr)?;
-                    self.data_dropped = !taken;
+                    self.data_dropped = !taken || self.rtse == RtseState::Repeating;
                 }
                 session::Arrival::Spdu => {
                     let indication = self.handle_spdu()?;
@@ -109,7 +107,7 @@ impl Stack {
             TsduEnd::Nothing => Ok(None),
             TsduEnd::Spdu => self.handle_spdu(),
             TsduEnd::SsduEnd if self.data_dropped => Ok(None),
-            TsduEnd::SsduEnd => self.data.end().map(|()| None),
+            TsduEnd::SsduEnd => self.upper.data_end().map(|()| None),
         }
     }
 
@@ -128,31 +126,24 @@ impl Stack {
         if spdu.event == SessionEvent::Ac {
             return self.connect_confirm(spdu).map(Some);
         }
-        if !self.session.step(spdu.event)? {
+        let event = self.session.event_of(spdu);
+        if !self.session.step(event)? {
             return Ok(None);
         }
-        match spdu.event {
+        match event {
             SessionEvent::Cn => self.connect_indication(spdu).map(Some),
             SessionEvent::Rf => Ok(Some(self.refuse_indication(spdu))),
             SessionEvent::As => {
-                self.session.serial_number_reset();
-                self.data.reset();
-                self.data_dropped = false;
+                self.activity_start(spdu.activity_identifier()?);
                 self.transfer_indicated = true;
                 self.indicate(RtseEvent::ActivityStart, Indication::TransferStart)
             }
-            SessionEvent::Ar => {
-                self.rtse_step(RtseEvent::ActivityResume)?;
-                self.transfer_indicated = false;
-                self.session.request(SessionEvent::ExceptionReportRequest);
-                let reason = TransferRefusal::Permanent.report_reason();
-                self.push_tsdu(&session::exception_data(reason));
-                Ok(None)
-            }
+            SessionEvent::Ar => self.activity_resume(spdu),
             SessionEvent::Mip => {
                 let serial = spdu.serial_number()?;
                 self.session.sync_point_indication(serial)?;
                 if self.rtse_step(RtseEvent::SyncMinor)? {
+                    self.incoming.checkpoint(serial, self.window_size);
                     self.minor_sync_confirm = Some(serial);
                 }
                 Ok(None)
@@ -163,36 +154,30 @@ impl Stack {
             }
             SessionEvent::Ae => {
                 self.session.sync_point_indication(spdu.serial_number()?)?;
-                self.indicate(RtseEvent::ActivityEnd, Indication::TransferEnd)
+                self.activity_end()
             }
             SessionEvent::Aea => {
                 self.session.activity_end_confirm(spdu.serial_number()?)?;
-                self.outgoing.clear();
+                self.outgoing.finish();
                 self.indicate(RtseEvent::ActivityEndConfirm, Indication::TransferConfirm)
             }
             SessionEvent::Ed => self.exception_report(spdu.reason().0),
             SessionEvent::Er => self.exception_report(NON_SPECIFIC),
-            SessionEvent::Ada => {
-                let refused = Indication::TransferRefused(self.refusal);
-                self.indicate(RtseEvent::ActivityDiscardConfirm, refused)
-            }
-            SessionEvent::Ai => self.activity_given_up(&session::ACTIVITY_INTERRUPT_ACK),
-            SessionEvent::Ad => self.activity_given_up(&session::ACTIVITY_DISCARD_ACK),
+            SessionEvent::Aia => self.interrupt_confirm(),
+            SessionEvent::Ada => self.discard_confirm(),
+            SessionEvent::Ai => self.activity_interrupt(),
+            SessionEvent::Ad => self.activity_discard(),
             SessionEvent::Pt => self.token_please(spdu),
             SessionEvent::Gtc => {
-                self.push_tsdu(&session::GIVE_TOKENS_ACK);
+                self.push_tsdu(&session::activity::GIVE_TOKENS_ACK);
                 self.indicate(RtseEvent::TurnGiven, Indication::TurnGiven)
             }
             SessionEvent::Fn => {
-                let (_, rlrq) = ppdu::parse_user_data(&spdu.user_data)?;
-                acse::apdu::parse_rlrq(rlrq)?;
-                self.acse_step(AcseEvent::Rlrq)?;
+                self.upper.release_indication(&spdu.user_data)?;
                 self.indicate(RtseEvent::Release, Indication::Release)
             }
             SessionEvent::Dn => {
-                let (_, rlre) = ppdu::parse_user_data(&spdu.user_data)?;
-                acse::apdu::parse_rlre(rlre)?;
-                self.acse_step(AcseEvent::Rlre)?;
+                self.upper.release_confirm(&spdu.user_data)?;
                 self.rtse_step(RtseEvent::ReleaseConfirm)?;
                 self.transport.disconnect_request(NORMAL_DISCONNECT, &mut self.control);
                 self.close();
@@ -209,7 +194,7 @@ impl Stack {
         }
     }
 
-    fn indicate(
+    pub(super) fn indicate(
         &mut self,
         event: RtseEvent,
         indication: Indication<'static>,
@@ -217,41 +202,20 @@ impl Stack {
         Ok(self.rtse_step(event)?.then_some(indication))
     }
 
-    /// The peer cannot go on with our transfer: give it up.
-    fn exception_report(&mut self, reason: u8) -> Result<Option<Indication<'static>>, Error> {
-        self.rtse_step(RtseEvent::ExceptionReport)?;
-        self.refusal = TransferRefusal::from_report_reason(reason);
-        if self.outgoing.tsdu_open() {
-            self.control.extend_from_slice(&transport::data_header(0, true));
-        }
-        self.outgoing.clear();
-        self.session.request(SessionEvent::ActivityDiscardRequest);
-        self.push_tsdu(&session::activity_discard(NON_SPECIFIC));
-        Ok(None)
-    }
-
-    fn activity_given_up(&mut self, ack: &[u8]) -> Result<Option<Indication<'static>>, Error> {
-        self.data.reset();
-        self.minor_sync_confirm = None;
-        self.push_tsdu(ack);
-        let taken = self.rtse_step(RtseEvent::ActivityGivenUp)?;
-        let indicated = std::mem::take(&mut self.transfer_indicated);
-        Ok((taken && indicated).then_some(Indication::TransferDiscarded))
-    }
-
     fn token_please(&mut self, spdu: &Spdu<'_>) -> Result<Option<Indication<'static>>, Error> {
         if !spdu.asks_for_data_token() || self.dialogue_mode == DialogueMode::Monologue {
             return Ok(None);
         }
-        let (_, rttp) = ppdu::parse_user_data(&spdu.user_data)?;
-        let priority = rtse::apdu::parse_rttp(rttp)?;
+        let priority = self.upper.token_please_indication(&spdu.user_data)?;
         self.indicate(RtseEvent::Rttp, Indication::TurnPlease(priority))
     }
 
     /// An AB came: who aborted, and why. What cannot be read is an abort all the same.
     fn abort_indication(&mut self, spdu: &Spdu<'_>) -> Indication<'static> {
         let bits = spdu.transport_disconnect();
-        let indication = abort_of(bits, &spdu.user_data).unwrap_or(AbortIndication {
+        let by_user = bits & 0x02 != 0 && !spdu.user_data.is_empty();
+        let aborted = by_user.then(|| self.upper.aborted(&spdu.user_data)).flatten();
+        let indication = aborted.unwrap_or(AbortIndication {
             layer: Layer::Session,
             reason: Some(u32::from(bits)),
             text: match bits {
@@ -266,72 +230,8 @@ impl Stack {
         Indication::Abort(indication)
     }
 
-    pub(super) fn presentation_step(&mut self, event: PresentationEvent) -> Result<bool, Error> {
-        let step = presentation::machine::step(self.presentation, event);
-        take(
-            Layer::Presentation,
-            &mut self.presentation,
-            step,
-            event.name(),
-            PresentationState::name,
-        )
-    }
-
-    pub(super) fn acse_step(&mut self, event: AcseEvent) -> Result<bool, Error> {
-        let step = acse::machine::step(self.acse, event);
-        take(Layer::Acse, &mut self.acse, step, event.name(), acse::machine::State::name)
-    }
-
     pub(super) fn rtse_step(&mut self, event: RtseEvent) -> Result<bool, Error> {
         let step = rtse::machine::step(self.rtse, event);
-        take(Layer::Rtse, &mut self.rtse, step, event.name(), RtseState::name)
+        step.take(Layer::Rtse, &mut self.rtse, event.name(), RtseState::name)
     }
-}
-
-/// Goes where a table says; `false` when the event is to be dropped.
-fn take<S: Copy>(
-    layer: Layer,
-    state: &mut S,
-    step: Step<S>,
-    pdu: &'static str,
-    name: impl Fn(S) -> &'static str,
-) -> Result<bool, Error> {
-    match step {
-        Step::Next(next) => {
-            *state = next;
-            Ok(true)
-        }
-        Step::Discard => Ok(false),
-        Step::Refuse => Err(Error::PduUnexpected { layer, pdu, state: name(*state) }),
-    }
-}
-
-fn abort_of(bits: u8, user_data: &[u8]) -> Option<AbortIndication> {
-    if bits & 0x02 == 0 || user_data.is_empty() {
-        return None;
-    }
-    let abrt = match ppdu::parse_abort(user_data).ok()? {
-        ppdu::Abort::Provider(reason) => {
-            return Some(AbortIndication {
-                layer: Layer::Presentation,
-                reason,
-                text: "aborted by the presentation provider",
-            });
-        }
-        ppdu::Abort::User(value) => value?,
-    };
-    let (provider, value) = acse::apdu::parse_abrt(abrt).ok()?;
-    if provider {
-        return Some(AbortIndication {
-            layer: Layer::Acse,
-            reason: None,
-            text: "aborted by the ACSE service provider",
-        });
-    }
-    let reason = match value {
-        Some(value) => rtse::apdu::parse_rtab(value).ok()?,
-        None => None,
-    };
-    let text = reason.map_or("aborted by the user", abort_reason_text);
-    Some(AbortIndication { layer: Layer::Rtse, reason, text })
 }

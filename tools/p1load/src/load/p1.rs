@@ -8,7 +8,6 @@ use anyhow::{Context, bail, ensure};
 use p1relay::association::Outgoing;
 use p1relay::base::buffer::Fill;
 use p1relay::base::transmit::Transmit;
-use p1relay::osi::rtse::external;
 use p1relay::osi::stack::{Indication, Stack, StackConfig};
 use p1relay::p1::bind::{self, Bind, Mode};
 use p1relay::p1::scan::{Scan, scan};
@@ -200,7 +199,7 @@ impl Wire for P1Wire {
 
     fn transfer(&mut self, number: u64) {
         let Message { octets, number_at, .. } = &*self.message;
-        let header = external::wrap_header(self.stack.negotiated().contexts.mtse, octets.len());
+        let header = self.stack.negotiated().wrap_header(octets.len());
         if !self.transfer.restart() {
             self.transfer = Fill::with_capacity(octets.len() + header.len());
         }
