@@ -62,6 +62,11 @@ pub const CONNECTION_COUNT_MAX: usize = 1 << 20;
 pub const UNBOUND_CONNECTION_COUNT_MAX: usize = 1024;
 /// Messages at the head of a queue whose targets are marked as attempted ahead of their sending.
 pub const ATTEMPT_AHEAD_COUNT: usize = 64;
+/// Messages waiting for a connector that is sending beyond which those who send more wait for their
+/// confirmation.
+pub const CONFIRM_QUEUED_COUNT_MAX: u32 = 64;
+/// Longest such wait, milliseconds.
+pub const CONFIRM_DELAY_MS_MAX: u64 = 25;
 /// Messages of one shard's queues that keep their committed buffer; later ones are fetched when sent.
 pub const RESIDENT_MESSAGE_COUNT_MAX: usize = 8192;
 /// Size of one buffer for a patched envelope; a larger envelope gets a buffer of its own, octets.
