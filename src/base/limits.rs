@@ -95,6 +95,10 @@ pub const SEND_SLICE_COUNT_MAX: usize = 64;
 pub const SEND_COUNT_PER_TURN: usize = 16;
 /// Sends of at least this size go without copying where the kernel can, octets.
 pub const ZERO_COPY_SEND_SIZE_MIN: usize = 64 << 10;
+/// Files that one ring keeps registered, where the process may have so many; else the lesser number.
+pub const REGISTERED_FILE_COUNT: u32 = 16_384;
+/// The lesser number: an ordinary limit of open files.
+pub const REGISTERED_FILE_COUNT_MIN: u32 = 1024;
 /// Submission entries of one ring.
 pub const RING_SUBMISSION_COUNT: u32 = 512;
 /// Completion entries of one ring.

@@ -70,10 +70,13 @@ impl<E: Engine> Shard<E> {
             Ok(Outcome::Connected(socket)) => self.connected(&mut connection, socket),
             Ok(Outcome::Received(octets)) => self.received(&mut connection, &octets),
             Ok(Outcome::Sent(transmit)) => {
-                if let Some(association) = &mut connection.association {
-                    association.sent(transmit);
+                let behind = match &mut connection.association {
+                    Some(association) => association.sent(transmit),
+                    None => false,
+                };
+                if behind || connection.stage != Stage::Bound {
+                    self.mark_dirty(&mut connection);
                 }
-                self.mark_dirty(&mut connection);
             }
             Ok(Outcome::Detached(detached)) => return self.detached(*connection, detached),
             Ok(Outcome::Closed) => {
