@@ -61,7 +61,7 @@ pub const CONNECTION_COUNT_MAX: usize = 1 << 20;
 /// Connections of one shard whose caller has not shown who it is.
 pub const UNBOUND_CONNECTION_COUNT_MAX: usize = 1024;
 /// Messages at the head of a queue whose targets are marked as attempted ahead of their sending.
-pub const ATTEMPT_AHEAD_COUNT: usize = 64;
+pub const ATTEMPT_AHEAD_COUNT: usize = 128;
 /// Messages waiting for a connector that is sending beyond which those who send more wait for their
 /// confirmation.
 pub const CONFIRM_QUEUED_COUNT_MAX: u32 = 64;
@@ -141,6 +141,8 @@ const _: () = {
     assert!((GROUP_BUFFER_SIZE as u64) < SEGMENT_SIZE);
     assert!(GROUP_BUFFER_SIZE.is_multiple_of(STORE_BLOCK_SIZE));
     assert!(SEGMENT_SIZE.is_multiple_of(STORE_BLOCK_SIZE as u64));
+    // Where senders are slowed down, marks still come with the messages.
+    assert!(2 * CONFIRM_QUEUED_COUNT_MAX as usize <= ATTEMPT_AHEAD_COUNT);
     assert!(RECEIVE_BUFFER_COUNT_PER_TURN < RECEIVE_BUFFER_COUNT);
     assert!(RECEIVE_BUFFER_COUNT.is_power_of_two() && RECEIVE_BUFFER_COUNT <= 1 << 15);
     assert!(RECEIVE_BUFFER_COUNT_AHEAD < RECEIVE_BUFFER_COUNT);
