@@ -19,12 +19,14 @@ pub struct Association {
     socket: Socket,
     /// `None` while a send is under way.
     spare: Option<Transmit>,
+    /// Whether the stack was to be asked again while a send was under way.
+    behind: bool,
 }
 
 impl Association {
     /// An association over a socket that is connected.
     pub fn new(socket: Socket, stack: Stack) -> Association {
-        Association { stack, socket, spare: Some(Transmit::new()) }
+        Association { stack, socket, spare: Some(Transmit::new()), behind: false }
     }
 
     /// The socket it runs over.
@@ -44,7 +46,10 @@ impl Association {
 
     /// Sends what the stack has to send, unless a send is under way.
     pub fn flush<E: Engine>(&mut self, engine: &mut E, token: Token) {
-        let Some(mut transmit) = self.spare.take() else { return };
+        let Some(mut transmit) = self.spare.take() else {
+            self.behind = true;
+            return;
+        };
         if self.stack.poll_transmit(&mut transmit) {
             engine.submit(token, Operation::Send { socket: self.socket, transmit });
         } else {
@@ -52,9 +57,11 @@ impl Association {
         }
     }
 
-    /// Takes back the list of a send that has completed.
-    pub fn sent(&mut self, mut transmit: Transmit) {
+    /// Takes back the list of a send that has completed. Gives whether a flush was asked for meanwhile, and
+    /// is to be made up for.
+    pub fn sent(&mut self, mut transmit: Transmit) -> bool {
         transmit.clear();
         self.spare = Some(transmit);
+        std::mem::take(&mut self.behind)
     }
 }

@@ -61,7 +61,12 @@ pub const CONNECTION_COUNT_MAX: usize = 1 << 20;
 /// Connections of one shard whose caller has not shown who it is.
 pub const UNBOUND_CONNECTION_COUNT_MAX: usize = 1024;
 /// Messages at the head of a queue whose targets are marked as attempted ahead of their sending.
-pub const ATTEMPT_AHEAD_COUNT: usize = 64;
+pub const ATTEMPT_AHEAD_COUNT: usize = 128;
+/// Messages waiting for a connector that is sending beyond which those who send more wait for their
+/// confirmation.
+pub const CONFIRM_QUEUED_COUNT_MAX: u32 = 64;
+/// Longest such wait, milliseconds.
+pub const CONFIRM_DELAY_MS_MAX: u64 = 25;
 /// Messages of one shard's queues that keep their committed buffer; later ones are fetched when sent.
 pub const RESIDENT_MESSAGE_COUNT_MAX: usize = 8192;
 /// Size of one buffer for a patched envelope; a larger envelope gets a buffer of its own, octets.
@@ -90,6 +95,10 @@ pub const SEND_SLICE_COUNT_MAX: usize = 64;
 pub const SEND_COUNT_PER_TURN: usize = 16;
 /// Sends of at least this size go without copying where the kernel can, octets.
 pub const ZERO_COPY_SEND_SIZE_MIN: usize = 64 << 10;
+/// Files that one ring keeps registered, where the process may have so many; else the lesser number.
+pub const REGISTERED_FILE_COUNT: u32 = 16_384;
+/// The lesser number: an ordinary limit of open files.
+pub const REGISTERED_FILE_COUNT_MIN: u32 = 1024;
 /// Submission entries of one ring.
 pub const RING_SUBMISSION_COUNT: u32 = 512;
 /// Completion entries of one ring.
@@ -132,6 +141,8 @@ const _: () = {
     assert!((GROUP_BUFFER_SIZE as u64) < SEGMENT_SIZE);
     assert!(GROUP_BUFFER_SIZE.is_multiple_of(STORE_BLOCK_SIZE));
     assert!(SEGMENT_SIZE.is_multiple_of(STORE_BLOCK_SIZE as u64));
+    // Where senders are slowed down, marks still come with the messages.
+    assert!(2 * CONFIRM_QUEUED_COUNT_MAX as usize <= ATTEMPT_AHEAD_COUNT);
     assert!(RECEIVE_BUFFER_COUNT_PER_TURN < RECEIVE_BUFFER_COUNT);
     assert!(RECEIVE_BUFFER_COUNT.is_power_of_two() && RECEIVE_BUFFER_COUNT <= 1 << 15);
     assert!(RECEIVE_BUFFER_COUNT_AHEAD < RECEIVE_BUFFER_COUNT);

@@ -33,6 +33,11 @@ impl<T> Slots<T> {
         }
     }
 
+    /// Whatever stands anywhere.
+    pub(super) fn values(&self) -> impl Iterator<Item = &T> {
+        self.entries.iter().filter_map(|(_, value)| value.as_ref())
+    }
+
     /// Takes out what stands at `slot`, if it is still of `generation`.
     pub(super) fn remove(&mut self, slot: u32, generation: u32) -> Option<T> {
         self.get_mut(slot, generation)?;

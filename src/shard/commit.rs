@@ -75,10 +75,11 @@ impl<E: Engine> Shard<E> {
         };
         match self.pending.try_remove(ticket as usize) {
             Some(Pending::Intake { connection, apdu_size, targets }) => {
-                self.acknowledge(connection, apdu_size);
+                let hop = targets.first().map(|(hop, _)| *hop);
                 for (hop, queued) in targets {
                     self.queue(hop, queued);
                 }
+                self.acknowledge_paced(connection, apdu_size, hop);
             }
             Some(Pending::Attempt { owner, connector, reference, target }) => {
                 self.tell(owner, Mail::AttemptConfirm { connector, reference, target });
@@ -109,7 +110,7 @@ impl<E: Engine> Shard<E> {
         }
     }
 
-    fn acknowledge(&mut self, key: ConnectionKey, apdu_size: u32) {
+    pub(super) fn acknowledge(&mut self, key: ConnectionKey, apdu_size: u32) {
         self.counters.transfers_in.add(1);
         self.counters.octets_in.add(u64::from(apdu_size));
         if let Some(mut connection) = self.connections.take(key) {

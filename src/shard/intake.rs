@@ -1,6 +1,7 @@
 //! Transfer in: from the first octets of an activity to a record in the log.
 //!
-//! Small transfers are gathered in memory and appended whole. Beyond [`CHUNK_SIZE`] they stream into the
+//! Small transfers are appended whole: from the buffer they were received in when that holds all of it,
+//! else they are gathered in memory. Beyond [`CHUNK_SIZE`] they stream into the
 //! log as chunks while they arrive, and only the envelope is kept to be scanned. When the log has no room
 //! for a chunk, receiving on that connection pauses until it has. Nothing is acknowledged
 //! here: that is [`super::commit`]'s, when the record is durable.
@@ -124,6 +125,12 @@ impl Streamed {
 }
 
 impl<E: Engine> Shard<E> {
+    /// Whether octets, the first of a transfer, may stay where they were received until its end comes: it
+    /// is then appended from there.
+    pub(super) fn may_be_whole(&self, connection: &Connection, octets: &[u8]) -> bool {
+        connection.intake.size == 0 && octets.len() <= CHUNK_SIZE
+    }
+
     /// Takes transferred octets.
     pub(super) fn take_transfer_data(
         &mut self,
@@ -214,8 +221,13 @@ impl<E: Engine> Shard<E> {
         }
     }
 
-    /// The activity has ended: scans, decides and appends. The confirmation follows the commit.
-    pub(super) fn end_transfer(&mut self, connection: &mut Connection) -> Result<(), IntakeError> {
+    /// The activity has ended: scans, decides and appends. The confirmation follows the commit. `whole` is
+    /// the transfer where it was received, or empty when it has been taken.
+    pub(super) fn end_transfer(
+        &mut self,
+        connection: &mut Connection,
+        whole: &[u8],
+    ) -> Result<(), IntakeError> {
         if !connection.intake.complete {
             connection.intake.complete = true;
             connection.intake.ended = self.now.instant;
@@ -223,10 +235,11 @@ impl<E: Engine> Shard<E> {
         if connection.intake.paused.is_some() {
             return Ok(());
         }
-        match self.append_transfer(connection) {
+        match self.append_transfer(connection, whole) {
             Err(IntakeError::Store(store::Error::Busy | store::Error::Full))
                 if self.now.instant <= connection.intake.ended + STORE_PATIENCE =>
             {
+                self.take_transfer_data(connection, whole)?;
                 self.blocked.push(connection.key);
                 self.release_buffers();
                 Ok(())
@@ -236,10 +249,15 @@ impl<E: Engine> Shard<E> {
     }
 
     /// Finds the APDU in what came in and scans it, or its envelope; gives where it starts and its size.
-    fn scan_transfer(&mut self, intake: &mut Intake) -> Result<(usize, usize), IntakeError> {
+    fn scan_transfer(
+        &mut self,
+        intake: &mut Intake,
+        whole: &[u8],
+    ) -> Result<(usize, usize), IntakeError> {
         let Some(streamed) = &mut intake.streamed else {
-            let range = external::unwrap(&intake.staging).map_err(IntakeError::External)?;
-            scan(&intake.staging[range.clone()], &mut self.scan)?;
+            let octets = if whole.is_empty() { &intake.staging } else { whole };
+            let range = external::unwrap(octets).map_err(IntakeError::External)?;
+            scan(&octets[range.clone()], &mut self.scan)?;
             return Ok((range.start, range.len()));
         };
         if !streamed.skipper.is_complete() {
@@ -258,12 +276,17 @@ impl<E: Engine> Shard<E> {
         Ok((start, size))
     }
 
-    fn append_transfer(&mut self, connection: &mut Connection) -> Result<(), IntakeError> {
-        let (apdu_start, apdu_size) = self.scan_transfer(&mut connection.intake)?;
+    fn append_transfer(
+        &mut self,
+        connection: &mut Connection,
+        whole: &[u8],
+    ) -> Result<(), IntakeError> {
+        let (apdu_start, apdu_size) = self.scan_transfer(&mut connection.intake, whole)?;
         let snapshot = std::sync::Arc::clone(&self.snapshot);
         let Connection { intake, connector, key, .. } = connection;
+        let staged = if whole.is_empty() { &intake.staging[..] } else { whole };
         let (head, mut chunks) = match intake.streamed.as_deref_mut() {
-            None => (&intake.staging[apdu_start..apdu_start + apdu_size], None),
+            None => (&staged[apdu_start..apdu_start + apdu_size], None),
             Some(Streamed { head, chunks, .. }) => (&head[apdu_start..], Some(chunks)),
         };
         decide(
@@ -325,14 +348,14 @@ impl<E: Engine> Shard<E> {
         let target_count = self.decision.targets().len() as u16;
         let entry = self.pending.vacant_entry();
         let ticket = entry.key() as u64;
-        let whole = chunks.is_none();
+        let resident = chunks.is_none();
         let appended = match &mut chunks {
             None => self.logs[0].append_request(
                 ticket,
                 &self.metadata,
                 target_count,
                 attempted,
-                &[&intake.staging],
+                &[staged],
             )?,
             Some(kept) => self.logs[0].append_chunked_request(
                 ticket,
@@ -340,10 +363,10 @@ impl<E: Engine> Shard<E> {
                 target_count,
                 attempted,
                 kept,
-                &intake.staging,
+                staged,
             )?,
         };
-        let body_size = intake.size as u32;
+        let body_size = (intake.size + whole.len()) as u32;
         let targets: SmallVec<[(Hop, Queued); 1]> = self
             .decision
             .targets()
@@ -352,7 +375,7 @@ impl<E: Engine> Shard<E> {
             .map(|(index, target)| {
                 let queued = Queued {
                     reference: appended.reference,
-                    resident: whole.then(|| appended.body.clone()),
+                    resident: resident.then(|| appended.body.clone()),
                     arrived: self.now.wall,
                     recipients: (!undivided)
                         .then(|| Box::new(target.recipients.clone().into_boxed_slice())),
@@ -405,7 +428,7 @@ impl<E: Engine> Shard<E> {
             self.release_buffers();
             return Ok(());
         }
-        if connection.intake.complete { self.end_transfer(connection) } else { Ok(()) }
+        if connection.intake.complete { self.end_transfer(connection, &[]) } else { Ok(()) }
     }
 
     /// Refuses what came in: politely when the limit is ours, by an abort when the peer is at fault.

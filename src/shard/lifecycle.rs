@@ -71,10 +71,13 @@ impl<E: Engine> Shard<E> {
             Ok(Outcome::Connected(socket)) => self.connected(&mut connection, socket),
             Ok(Outcome::Received(octets)) => self.received(&mut connection, &octets),
             Ok(Outcome::Sent(transmit)) => {
-                if let Some(association) = &mut connection.association {
-                    association.sent(transmit);
+                let behind = match &mut connection.association {
+                    Some(association) => association.sent(transmit),
+                    None => false,
+                };
+                if behind || connection.stage != Stage::Bound {
+                    self.mark_dirty(&mut connection);
                 }
-                self.mark_dirty(&mut connection);
             }
             Ok(Outcome::Detached(detached)) => return self.detached(*connection, detached),
             Ok(Outcome::Closed) => {
@@ -127,10 +130,23 @@ impl<E: Engine> Shard<E> {
     /// Runs octets through the stack and acts on what they say.
     pub(super) fn feed(&mut self, connection: &mut Connection, octets: &[u8]) {
         let mut input = octets;
+        // A transfer that the buffer may hold from its first octet to its last.
+        let mut whole: &[u8] = &[];
         while !matches!(connection.stage, Stage::Draining | Stage::Closed | Stage::Moving) {
             let Some(association) = &mut connection.association else { return };
             match association.stack.poll_indication(&mut input) {
-                Ok(Some(indication)) => self.indicated(connection, indication),
+                Ok(Some(Indication::TransferData(data)))
+                    if whole.is_empty() && self.may_be_whole(connection, data) =>
+                {
+                    whole = data;
+                }
+                Ok(Some(Indication::TransferEnd)) => {
+                    self.transfer_ended(connection, std::mem::take(&mut whole));
+                }
+                Ok(Some(indication)) => {
+                    self.transfer_data(connection, std::mem::take(&mut whole));
+                    self.indicated(connection, indication);
+                }
                 Ok(None) => break,
                 Err(error) => {
                     tracing::warn!(
@@ -145,6 +161,7 @@ impl<E: Engine> Shard<E> {
                 }
             }
         }
+        self.transfer_data(connection, whole);
         if connection.stage == Stage::Moving {
             connection.early.extend_from_slice(input);
         }
@@ -162,11 +179,7 @@ impl<E: Engine> Shard<E> {
 
     fn indicated(&mut self, connection: &mut Connection, indication: Indication<'_>) {
         match indication {
-            Indication::TransferData(octets) => {
-                if let Err(error) = self.take_transfer_data(connection, octets) {
-                    self.refuse_transfer(connection, &error);
-                }
-            }
+            Indication::TransferData(octets) => self.transfer_data(connection, octets),
             Indication::TransferStart if self.is_stopping() => self.refuse_new_transfer(connection),
             Indication::TransferStart => self.abandon_intake(connection),
             Indication::TransferDiscarded | Indication::TransferInterrupted(_) => {
@@ -175,11 +188,7 @@ impl<E: Engine> Shard<E> {
                     self.release_when_idle(connection);
                 }
             }
-            Indication::TransferEnd => {
-                if let Err(error) = self.end_transfer(connection) {
-                    self.refuse_transfer(connection, &error);
-                }
-            }
+            Indication::TransferEnd => self.transfer_ended(connection, &[]),
             Indication::TransferConfirm => self.transfer_confirmed(connection),
             Indication::TransferRefused(reason) => self.transfer_refused(connection, reason),
             Indication::TransferInterruptConfirm(_) => {
@@ -224,6 +233,20 @@ impl<E: Engine> Shard<E> {
                 self.counters.connections_failed.add(1);
                 self.begin_drain(connection);
             }
+        }
+    }
+
+    fn transfer_data(&mut self, connection: &mut Connection, octets: &[u8]) {
+        if !octets.is_empty()
+            && let Err(error) = self.take_transfer_data(connection, octets)
+        {
+            self.refuse_transfer(connection, &error);
+        }
+    }
+
+    fn transfer_ended(&mut self, connection: &mut Connection, whole: &[u8]) {
+        if let Err(error) = self.end_transfer(connection, whole) {
+            self.refuse_transfer(connection, &error);
         }
     }
 

@@ -9,7 +9,7 @@
 //! - [`connector`]: its associations opened and counted, turns asked for and given.
 //! - [`lifecycle`]: connections opened, fed, released, closed; [`bind`]: who calls, and the move to the
 //!   owner; [`stop`]: the graceful end.
-//! - [`commit`]: the log's answers, and the mail that speaks of them.
+//! - [`commit`]: the log's answers, and the mail that speaks of them; [`pace`]: when they are confirmed.
 //! - [`node`]: the shards of one relay as threads; [`solo`]: one shard, turned by a test.
 
 pub mod addresses;
@@ -23,12 +23,14 @@ mod intake;
 mod lifecycle;
 mod mail;
 pub mod node;
+mod pace;
 mod queue;
 pub mod settings;
 pub mod solo;
 mod stop;
 mod token;
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -50,6 +52,7 @@ use connection::Connections;
 use connector::ConnectorState;
 use counters::Counters;
 use mail::{Mail, Mailbox, Route};
+use pace::HeldConfirmation;
 use queue::Queued;
 use settings::Snapshot;
 use stop::StopStage;
@@ -84,6 +87,8 @@ pub(crate) struct Shard<E: Engine> {
     put_off: Vec<Mail<E::Detached>>,
     /// Messages without a route, kept for the operator.
     held: Vec<Queued>,
+    /// Confirmations that wait for a queue to become shorter, oldest first.
+    held_confirmations: VecDeque<HeldConfirmation>,
     /// When outcomes that nobody waits for are committed by themselves.
     flush_at: Option<Instant>,
     /// How many queued messages hold on to their committed buffer.
@@ -152,6 +157,7 @@ impl<E: Engine> Shard<E> {
             pending: Slab::with_capacity(PENDING_COUNT_EXPECTED),
             put_off: Vec::new(),
             held: Vec::new(),
+            held_confirmations: VecDeque::with_capacity(PENDING_COUNT_EXPECTED),
             flush_at: None,
             resident_count: 0,
             listeners: Vec::new(),
@@ -218,6 +224,7 @@ impl<E: Engine> Shard<E> {
         self.retry_put_off();
         self.retry_blocked();
         self.dispatch_active();
+        self.release_confirmations();
         self.submit_log_operations();
         if !self.accepting && (self.logs[0].is_ready() || !self.logs[0].is_preparing()) {
             self.begin_accepting();
@@ -247,7 +254,8 @@ impl<E: Engine> Shard<E> {
         let behind = self.routes.iter().flatten().any(Route::is_behind);
         let waiting = behind || !self.blocked.is_empty() || !self.put_off.is_empty();
         let soon = (waiting || self.is_waiting_to_stop()).then(|| self.now.instant + RETRY_SOON);
-        [self.timers.next_deadline(), self.flush_at, soon].into_iter().flatten().min()
+        let confirmation = self.confirmation_deadline();
+        [self.timers.next_deadline(), self.flush_at, confirmation, soon].into_iter().flatten().min()
     }
 
     fn completed(&mut self, completion: Completion<E::Detached>) {

@@ -72,6 +72,7 @@ fn the_ring_can_be_had_and_the_probe_says_so() {
     let probed = probe_uring().unwrap();
     assert_eq!(probed, engine().features());
     assert!(probed.single_issuer && probed.deferred_task_work && probed.ring_messages);
+    assert!(probed.registered_files);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, OwnedFd};
 
 use io_uring::cqueue::{self, buffer_select, more, notif};
 use rustix::io::Errno;
@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use super::super::sockets::cancelled;
 use super::super::{Listener, Outcome, Socket};
 use super::send::{Progress, was_copied};
-use super::stream::{Ending, Stream};
+use super::stream::Ending;
 use super::{EVENT_DATA, MESSAGE_DATA, UnderWay, Uring, WAKE_DATA};
 use crate::base::limits::STORE_BLOCK_SIZE;
 
@@ -53,10 +53,8 @@ impl Uring {
     fn ended(&mut self, under_way: UnderWay, result: i32) {
         match under_way {
             UnderWay::Connect { token, descriptor, .. } => {
-                let connected = outcome_of(result).map(|_| {
-                    let (slot, generation) = self.streams.insert(Stream::new(descriptor));
-                    Outcome::Connected(Socket { slot, generation })
-                });
+                let connected =
+                    outcome_of(result).map(|_| Outcome::Connected(self.insert_stream(descriptor)));
                 self.complete(token, connected, false);
             }
             UnderWay::Sync { token } => {
@@ -103,8 +101,7 @@ impl Uring {
                 let peer = rustix::net::getpeername(&descriptor).ok().flatten();
                 // A connection that was lost at once is its peer's affair: accepting goes on.
                 if let Some(peer) = peer.and_then(|peer| SocketAddr::try_from(peer).ok()) {
-                    let (slot, generation) = self.streams.insert(Stream::new(descriptor));
-                    let accepted = Outcome::Accepted(Socket { slot, generation }, peer);
+                    let accepted = Outcome::Accepted(self.insert_stream(descriptor), peer);
                     self.complete(token, Ok(accepted), true);
                 }
             }
@@ -178,7 +175,7 @@ impl Uring {
         let stream = self.streams.get_mut(socket.slot, socket.generation);
         let sent = match (progress, stream) {
             (Progress::Again, Some(stream)) if stream.closing.is_none() => {
-                let entry = sending.entry(stream.descriptor.as_raw_fd());
+                let entry = sending.entry(stream.name);
                 // SAFETY: header, gather list and octets stay in the box until the last completion.
                 return unsafe { self.ring.push(entry, index as u64) };
             }

@@ -40,8 +40,9 @@ impl Uring {
         let Some(stream) = self.streams.get_mut(socket.slot, socket.generation) else { return };
         let index = self.under_way.insert(UnderWay::Receive { socket });
         stream.armed = Some(index);
-        let descriptor = types::Fd(stream.descriptor.as_raw_fd());
-        let receive = opcode::RecvMulti::new(descriptor, self.buffers.group()).build();
+        let name = stream.name;
+        let receive = opcode::RecvMulti::new(name.number(), self.buffers.group()).build();
+        let receive = receive.flags(name.flags());
         // SAFETY: the buffers are the registered ones, which live as long as the ring.
         unsafe { self.ring.push(receive, index as u64) };
     }
@@ -84,6 +85,7 @@ impl Uring {
             return;
         }
         let Some(stream) = self.streams.remove(socket.slot, socket.generation) else { return };
+        self.ring.unregister_file(stream.name);
         if let Some(token) = stream.receiving {
             self.complete(token, Err(cancelled()), false);
         }

@@ -200,6 +200,17 @@ impl Uring {
         self.done.push(Completion { token, result, more });
     }
 
+    /// Takes a connected socket in and registers it.
+    fn insert_stream(&mut self, descriptor: OwnedFd) -> Socket {
+        let raw = descriptor.as_raw_fd();
+        let (slot, generation) = self.streams.insert(Stream::new(descriptor));
+        let name = self.ring.register_file(slot, raw);
+        if let Some(stream) = self.streams.get_mut(slot, generation) {
+            stream.name = name;
+        }
+        Socket { slot, generation }
+    }
+
     /// A stream that its owner may still use.
     fn open_stream(&mut self, socket: Socket) -> io::Result<&mut Stream> {
         self.streams
@@ -313,10 +324,10 @@ impl Uring {
             return Ok(());
         }
         stream.sending = true;
-        let (descriptor, pays) = (stream.descriptor.as_raw_fd(), stream.zero_copy_pays);
+        let (name, pays) = (stream.name, stream.zero_copy_pays);
         let mut sending = self.idle_sends.pop().unwrap_or_else(|| Box::new(Sending::new()));
         sending.begin(token, socket, transmit, zero_copy && pays);
-        let entry = sending.entry(descriptor);
+        let entry = sending.entry(name);
         let index = self.under_way.insert(UnderWay::Send(sending));
         // SAFETY: header, gather list and octets stay in the box until the last completion.
         unsafe { self.ring.push(entry, index as u64) };
@@ -513,8 +524,7 @@ impl Engine for Uring {
         // The ring waits by itself only on sockets that block.
         self.system_calls += 1;
         rustix::io::ioctl_fionbio(&detached.0, false)?;
-        let (slot, generation) = self.streams.insert(Stream::new(detached.0));
-        Ok(Socket { slot, generation })
+        Ok(self.insert_stream(detached.0))
     }
 
     fn create_file(&mut self, path: &Path, size: u64) -> io::Result<File> {

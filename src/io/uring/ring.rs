@@ -1,20 +1,25 @@
 //! The ring itself: set-up with what the kernel has, submission, waiting.
 //!
 //! What is required: extended wait arguments, provided buffer rings, multishot accept and receive
-//! (Linux 6.0). What is used where it is there: one issuer with deferred task work, zero-copy sends,
-//! ring messages.
+//! (Linux 6.0). What is used where it is there: one issuer with deferred task work, a table of
+//! registered files, zero-copy sends, ring messages.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use io_uring::types::{SubmitArgs, Timespec};
-use io_uring::{EnterFlags, IoUring, Probe, cqueue, opcode, squeue};
+use io_uring::{EnterFlags, IoUring, Probe, cqueue, opcode, squeue, types};
 use rustix::io::Errno;
 
-use crate::base::limits::{RING_COMPLETION_COUNT, RING_SUBMISSION_COUNT};
+use crate::base::limits::{
+    REGISTERED_FILE_COUNT, REGISTERED_FILE_COUNT_MIN, RING_COMPLETION_COUNT, RING_SUBMISSION_COUNT,
+};
+
+/// What stands for no file in the table of files.
+const EMPTY_PLACE: RawFd = -1;
 
 /// What the kernel's io_uring offers beyond what is required.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,6 +28,8 @@ pub struct UringFeatures {
     pub single_issuer: bool,
     /// Completions are worked out when they are waited for, not by interrupting the thread.
     pub deferred_task_work: bool,
+    /// Sockets are looked up once, when they are registered, not by every operation.
+    pub registered_files: bool,
     /// Large sends can go without copying.
     pub zero_copy_send: bool,
     /// One ring can wake another.
@@ -34,6 +41,7 @@ impl fmt::Display for UringFeatures {
         let names = [
             (self.single_issuer, "single issuer"),
             (self.deferred_task_work, "deferred task work"),
+            (self.registered_files, "registered files"),
             (self.zero_copy_send, "zero-copy send"),
             (self.ring_messages, "ring messages"),
         ];
@@ -64,11 +72,38 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
+/// How an operation names its file: by its place in the ring's table, or by its descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FileName {
+    Registered(u32),
+    Descriptor(RawFd),
+}
+
+impl FileName {
+    /// What stands in the entry where the descriptor does.
+    pub(super) fn number(self) -> types::Fd {
+        match self {
+            FileName::Registered(place) => types::Fd(place as RawFd),
+            FileName::Descriptor(descriptor) => types::Fd(descriptor),
+        }
+    }
+
+    /// What the entry's flags say of it.
+    pub(super) fn flags(self) -> squeue::Flags {
+        match self {
+            FileName::Registered(_) => squeue::Flags::FIXED_FILE,
+            FileName::Descriptor(_) => squeue::Flags::empty(),
+        }
+    }
+}
+
 /// A ring of one thread.
 pub(in crate::io) struct Ring {
     ring: IoUring,
     /// Submissions that found the queue full and the kernel unwilling.
     backlog: VecDeque<squeue::Entry>,
+    /// Places in the table of files; 0 where there is none.
+    place_count: u32,
     pub(in crate::io) features: UringFeatures,
     pub(in crate::io) system_calls: u64,
 }
@@ -106,13 +141,19 @@ impl Ring {
         ring.submitter()
             .register_probe(&mut probe)
             .map_err(|error| Refusal { step: "io_uring probe", error })?;
+        // A table may not have more places than the process may have files.
+        let place_count = [REGISTERED_FILE_COUNT, REGISTERED_FILE_COUNT_MIN]
+            .into_iter()
+            .find(|count| ring.submitter().register_files_sparse(*count).is_ok())
+            .unwrap_or(0);
         let features = UringFeatures {
+            registered_files: place_count > 0,
             single_issuer: single,
             deferred_task_work: deferred,
             zero_copy_send: probe.is_supported(opcode::SendMsgZc::CODE),
             ring_messages: probe.is_supported(opcode::MsgRingData::CODE),
         };
-        Ok(Ring { ring, backlog: VecDeque::new(), features, system_calls: 0 })
+        Ok(Ring { ring, backlog: VecDeque::new(), place_count, features, system_calls: 0 })
     }
 
     /// Another descriptor of the same ring.
@@ -124,6 +165,27 @@ impl Ring {
 
     pub(in crate::io) fn submitter(&self) -> io_uring::Submitter<'_> {
         self.ring.submitter()
+    }
+
+    /// Puts a file into the table at `place`; the name to use from now on.
+    pub(super) fn register_file(&mut self, place: u32, descriptor: RawFd) -> FileName {
+        if place < self.place_count && self.set_place(place, descriptor) {
+            FileName::Registered(place)
+        } else {
+            FileName::Descriptor(descriptor)
+        }
+    }
+
+    /// Takes a file that no operation uses any more out of the table, which kept it open.
+    pub(super) fn unregister_file(&mut self, name: FileName) {
+        if let FileName::Registered(place) = name {
+            self.set_place(place, EMPTY_PLACE);
+        }
+    }
+
+    fn set_place(&mut self, place: u32, descriptor: RawFd) -> bool {
+        self.system_calls += 1;
+        matches!(self.ring.submitter().register_files_update(place, &[descriptor]), Ok(1))
     }
 
     /// Queues a submission for the next [`Ring::enter`], or submits at once when the queue is full.

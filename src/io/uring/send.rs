@@ -6,12 +6,12 @@
 //! the caller gets another, empty transmission back. The notification tells whether the kernel had to
 //! copy after all, as it must towards a socket of the same machine: then zero copy only costs.
 
-use std::os::fd::RawFd;
 use std::ptr;
 
-use io_uring::{opcode, squeue, types};
+use io_uring::{opcode, squeue};
 
 use super::super::{Socket, Token};
+use super::ring::FileName;
 use crate::base::limits::{SEND_SLICE_COUNT_MAX, ZERO_COPY_SEND_SIZE_MIN};
 use crate::base::transmit::Transmit;
 
@@ -80,7 +80,7 @@ impl Sending {
     }
 
     /// The submission for what is left, up to a gather list's length; valid while the box stays.
-    pub(super) fn entry(&mut self, descriptor: RawFd) -> squeue::Entry {
+    pub(super) fn entry(&mut self, name: FileName) -> squeue::Entry {
         let (mut before, mut count, mut size) = (self.sent, 0, 0);
         for slice in self.transmit.slices() {
             let skipped = before.min(slice.len());
@@ -100,13 +100,20 @@ impl Sending {
         let header = ptr::from_ref(&self.header);
         // The kernel goes on by itself after a short send.
         let flags = (libc::MSG_NOSIGNAL | libc::MSG_WAITALL) as u32;
-        let descriptor = types::Fd(descriptor);
+        let number = name.number();
         self.zero_copy &= size >= ZERO_COPY_SEND_SIZE_MIN;
-        if self.zero_copy {
-            opcode::SendMsgZc::new(descriptor, header).flags(flags).ioprio(REPORT_USAGE).build()
+        let entry = if self.zero_copy {
+            opcode::SendMsgZc::new(number, header).flags(flags).ioprio(REPORT_USAGE).build()
+        } else if count == 1 {
+            // Without header and list to copy in: most sends are one stretch.
+            let only = self.slices[0];
+            opcode::Send::new(number, only.iov_base.cast(), only.iov_len as u32)
+                .flags(flags.cast_signed())
+                .build()
         } else {
-            opcode::SendMsg::new(descriptor, header).flags(flags).build()
-        }
+            opcode::SendMsg::new(number, header).flags(flags).build()
+        };
+        entry.flags(name.flags())
     }
 
     /// Takes a completion that is not a notification.
@@ -146,10 +153,10 @@ mod tests {
     #[test]
     fn goes_on_where_the_kernel_stopped() {
         let mut sending = sending(&[1; 20_000], false);
-        sending.entry(0);
+        sending.entry(FileName::Descriptor(0));
         assert_eq!(sending.header.msg_iovlen, 3);
         assert_eq!(sending.advance(8192 + 100, false), Progress::Again);
-        sending.entry(0);
+        sending.entry(FileName::Descriptor(0));
         assert_eq!((sending.header.msg_iovlen, sending.slices[0].iov_len), (2, 8092));
         assert_eq!(sending.advance(20_000 - 8292, false), Progress::Sent);
         assert_eq!(sending.notifications_due, 0);
@@ -158,7 +165,7 @@ mod tests {
     #[test]
     fn falls_back_to_copying_and_counts_notifications() {
         let mut sending = sending(&[1; 200_000], true);
-        sending.entry(0);
+        sending.entry(FileName::Descriptor(0));
         assert_eq!(sending.advance(100_000, true), Progress::Again);
         assert_eq!(sending.advance(-libc::ENOMEM, false), Progress::Again);
         assert!(!sending.zero_copy);

@@ -8,9 +8,10 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::super::Token;
+use super::ring::FileName;
 use crate::base::buffer::Lease;
 use crate::base::limits::RECEIVE_BUFFER_COUNT_AHEAD;
 
@@ -24,6 +25,8 @@ pub(super) enum Ending {
 
 pub(super) struct Stream {
     pub(super) descriptor: OwnedFd,
+    /// What operations call it.
+    pub(super) name: FileName,
     pub(super) receiving: Option<Token>,
     pub(super) paused: bool,
     /// The receive that is with the kernel, by its index among what is under way.
@@ -49,6 +52,7 @@ pub(super) struct Stream {
 impl Stream {
     pub(super) fn new(descriptor: OwnedFd) -> Stream {
         Stream {
+            name: FileName::Descriptor(descriptor.as_raw_fd()),
             descriptor,
             receiving: None,
             paused: false,

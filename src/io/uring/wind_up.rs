@@ -81,6 +81,10 @@ impl Uring {
 impl Drop for Uring {
     fn drop(&mut self) {
         let wound_up = self.wind_up().is_ok();
+        // The kernel takes a ring apart in its own time; peers are to see the end at once.
+        for stream in self.streams.values() {
+            self.ring.unregister_file(stream.name);
+        }
         let _ = self.buffers.unregister(&self.ring.submitter());
         if !wound_up || !self.under_way.is_empty() || self.event_armed {
             // Memory that the kernel may still read or write must outlive us.
