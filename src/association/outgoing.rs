@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::base::buffer::Lease;
 use crate::osi::stack::Stack;
+use crate::osi::stack::recovery::TransferResumption;
 
 /// The pieces of one transfer that the stack has not taken yet.
 #[derive(Debug, Default)]
@@ -28,6 +29,36 @@ impl Outgoing {
             self.pieces.iter().map(|piece| piece.len()).sum::<usize>() + to_fetch,
         );
         self.proceed(stack);
+    }
+
+    /// Goes on with an activity that was broken off; `pieces` and `to_fetch` are those it was started with. Gives
+    /// how many of the octets to fetch are behind it already, or `None` when the stack cannot go on with it
+    /// here: it is another transfer, or another context.
+    pub fn resume(
+        &mut self,
+        stack: &mut Stack,
+        pieces: impl IntoIterator<Item = Lease>,
+        to_fetch: usize,
+        resumption: &TransferResumption,
+    ) -> Option<usize> {
+        self.pieces.clear();
+        let mut before = resumption.octets_confirmed;
+        let mut size = to_fetch;
+        for piece in pieces {
+            size += piece.len();
+            let skipped = before.min(piece.len());
+            before -= skipped;
+            if skipped < piece.len() {
+                self.pieces.push_back(piece.slice(skipped..piece.len()));
+            }
+        }
+        self.to_fetch = to_fetch.checked_sub(before)?;
+        if size != resumption.size || !stack.transfer_resume_request(resumption) {
+            self.clear();
+            return None;
+        }
+        self.proceed(stack);
+        Some(before)
     }
 
     /// Adds octets that were fetched.

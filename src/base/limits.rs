@@ -60,6 +60,12 @@ pub const MAILBOX_OUTCOME_COUNT_MAX: usize = 16_384;
 pub const CONNECTION_COUNT_MAX: usize = 1 << 20;
 /// Connections of one shard whose caller has not shown who it is.
 pub const UNBOUND_CONNECTION_COUNT_MAX: usize = 1024;
+/// How long the last activities of broken associations are remembered, seconds.
+pub const ACTIVITY_MEMORY_S: u64 = 3600;
+/// Associations of partners that are remembered.
+pub const ACTIVITY_MEMORY_COUNT_MAX: usize = 65_536;
+/// Broken transfers in of one shard that are kept to be resumed.
+pub const SUSPENDED_INTAKE_COUNT_MAX: usize = 256;
 /// Messages at the head of a queue whose targets are marked as attempted ahead of their sending.
 pub const ATTEMPT_AHEAD_COUNT: usize = 128;
 /// Messages waiting for a connector that is sending beyond which those who send more wait for their

@@ -16,7 +16,7 @@ use crate::base::limits::{
     ESTABLISHMENT_DELAY_S_MAX, LOG_COUNT_MAX, MTA_NAME_SIZE_MAX, SELECTOR_SIZE_MAX,
     UNBOUND_CONNECTION_COUNT_MAX,
 };
-use crate::osi::stack::StackConfig;
+use crate::osi::stack::{ApplicationContext, StackConfig};
 use crate::p1::domain::GlobalDomainIdentifier;
 use crate::shard::settings::Settings;
 
@@ -152,7 +152,10 @@ impl Checker<'_> {
             segment_count_max,
             establishment_timeout,
             unbound_connection_count_max,
-            called_stack: Arc::new(StackConfig::default()),
+            called_stack: Arc::new(StackConfig {
+                accepted_application_contexts: ApplicationContext::ALL.to_vec(),
+                ..StackConfig::default()
+            }),
             connectors,
         })
     }

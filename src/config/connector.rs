@@ -108,7 +108,10 @@ pub(super) fn connector(
 }
 
 fn stack(checker: &mut Checker<'_>, connector: &Connector) -> StackConfig {
-    let mut stack = StackConfig::default();
+    let mut stack = StackConfig {
+        application_context: checker.choice(&connector.application_context),
+        ..StackConfig::default()
+    };
     let mut selector = |written: &Option<Spanned<String>>| {
         written.as_ref().map_or_else(Vec::new, |text| checker.selector(text))
     };

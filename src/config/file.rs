@@ -8,6 +8,7 @@ use super::key::{Choice, Key, Number, Seconds, Switch};
 use super::names::{BilateralInformation, InternalTrace, TimeFormat, TraceForm};
 use crate::io::probe::IoChoice;
 use crate::osi::rtse::DialogueMode;
+use crate::osi::stack::ApplicationContext;
 
 /// One line of the reference page.
 #[derive(Debug)]
@@ -146,6 +147,8 @@ table! {
         /// when the partner may be called, UTC: `always`, `never` (nor may it call), `remote-initiated` (what waits
         /// goes out over two-way associations that it opens), or times as `Mon-Fri 08:00-18:00, Sat 10:00-12:00`
         schedule: Option<Spanned<String>> = "`always`";
+        /// what we speak when we call; a partner that calls may speak any of them
+        application_context: Choice<ApplicationContext>;
         /// who may send on an association that we open
         dialogue_mode: Choice<DialogueMode>;
         /// the partner's transport selector: text, or octets as `0x2a2b`

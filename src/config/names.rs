@@ -4,10 +4,22 @@ use super::key::Named;
 use crate::io::probe::IoChoice;
 pub(super) use crate::mta::quirks::{BilateralInformation, InternalTrace, TimeFormat, TraceForm};
 use crate::osi::rtse::DialogueMode;
+use crate::osi::stack::ApplicationContext;
 
 impl Named for IoChoice {
     const NAMES: &'static [(&'static str, Self)] =
         &[("auto", IoChoice::Auto), ("uring", IoChoice::Uring), ("epoll", IoChoice::Epoll)];
+}
+
+impl Named for ApplicationContext {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        (ApplicationContext::MtsTransfer.as_str(), ApplicationContext::MtsTransfer),
+        (ApplicationContext::MtsTransferProtocol.as_str(), ApplicationContext::MtsTransferProtocol),
+        (
+            ApplicationContext::MtsTransferProtocol1984.as_str(),
+            ApplicationContext::MtsTransferProtocol1984,
+        ),
+    ];
 }
 
 impl Named for DialogueMode {

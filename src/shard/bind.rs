@@ -15,7 +15,7 @@ use crate::association::Association;
 use crate::io::{Engine, Operation};
 use crate::osi::error::Layer;
 use crate::osi::rtse::{AbortReason, RefuseReason};
-use crate::osi::stack::{BindIndication, Stack};
+use crate::osi::stack::{ApplicationContext, BindIndication, Stack};
 use crate::p1;
 use crate::p1::bind::{self, Bind, BindError, Mode};
 use crate::routing::{ConnectorIndex, LinkFault};
@@ -68,6 +68,11 @@ impl BindRefused {
     }
 }
 
+/// How the bind is wrapped in an application context.
+fn mode(context: ApplicationContext) -> Mode {
+    if context.is_x410_mode() { Mode::X410 } else { Mode::Normal }
+}
+
 /// What we show of ourselves.
 fn shown(local: &Credentials) -> Bind<'_> {
     Bind::Simple { mta_name: local.mta_name.as_bytes(), password: local.password.as_bytes() }
@@ -85,15 +90,19 @@ fn simple(decoded: Result<Bind<'_>, p1::Error>) -> Result<(&[u8], &[u8]), BindRe
 }
 
 /// The argument to call a partner with.
-pub(super) fn bind_argument(local: &Credentials) -> Vec<u8> {
+pub(super) fn bind_argument(context: ApplicationContext, local: &Credentials) -> Vec<u8> {
     let mut octets = Vec::new();
-    bind::encode_bind_argument(Mode::Normal, &shown(local), &mut octets);
+    bind::encode_bind_argument(mode(context), &shown(local), &mut octets);
     octets
 }
 
 /// Finds the connector whose partner calls.
-fn read_bind(snapshot: &Snapshot, argument: &[u8]) -> Result<ConnectorIndex, BindRefused> {
-    let (mta_name, password) = simple(bind::decode_bind_argument(Mode::Normal, argument))?;
+fn read_bind(
+    snapshot: &Snapshot,
+    mode: Mode,
+    argument: &[u8],
+) -> Result<ConnectorIndex, BindRefused> {
+    let (mta_name, password) = simple(bind::decode_bind_argument(mode, argument))?;
     snapshot.connector_authenticated(mta_name, password).ok_or_else(|| BindRefused::wrong(mta_name))
 }
 
@@ -112,8 +121,8 @@ fn check_selectors(incoming: &IncomingSelectors, bind: &BindIndication) -> Resul
 }
 
 /// Whether the called MTA is the one it should be.
-fn check_bind_result(remote: &Credentials, result: &[u8]) -> Result<(), BindRefused> {
-    let (mta_name, password) = simple(bind::decode_bind_result(Mode::Normal, result))?;
+fn check_bind_result(remote: &Credentials, mode: Mode, result: &[u8]) -> Result<(), BindRefused> {
+    let (mta_name, password) = simple(bind::decode_bind_result(mode, result))?;
     let same_password = equal_in_constant_time(password, remote.password.as_bytes());
     if mta_name != remote.mta_name.as_bytes() || !same_password {
         return Err(BindRefused::wrong(mta_name));
@@ -124,7 +133,8 @@ fn check_bind_result(remote: &Credentials, result: &[u8]) -> Result<(), BindRefu
 /// Accepts, showing who we are.
 fn answer_accepted(stack: &mut Stack, local: &Credentials) {
     let mut octets = Vec::new();
-    bind::encode_bind_result(Mode::Normal, &shown(local), &mut octets);
+    let mode = mode(stack.negotiated().application_context);
+    bind::encode_bind_result(mode, &shown(local), &mut octets);
     stack.bind_accept(&octets);
 }
 
@@ -147,22 +157,28 @@ fn answer_refused(stack: &mut Stack, refused: &BindRefused) {
 impl<E: Engine> Shard<E> {
     pub(super) fn bind_indicated(&mut self, connection: &mut Connection, bind: &BindIndication) {
         let snapshot = std::sync::Arc::clone(&self.snapshot);
-        let Some(association) = &connection.association else { return };
-        let checked = read_bind(&snapshot, &bind.bind_argument).and_then(|connector| {
-            check_selectors(&snapshot.connector(connector).incoming, bind).map(|()| connector)
-        });
-        let connector = match checked {
-            Ok(connector) => connector,
-            Err(refused) => return self.refuse_bind(connection, &refused),
-        };
+        let checked = read_bind(&snapshot, mode(bind.application_context), &bind.bind_argument)
+            .and_then(|connector| {
+                check_selectors(&snapshot.connector(connector).incoming, bind).map(|()| connector)
+            });
+        match checked {
+            Ok(connector) => self.caller_known(connection, connector),
+            Err(refused) => self.refuse_bind(connection, &refused),
+        }
+    }
+
+    /// Takes a caller that has shown who it is, here or at the shard that owns its connector.
+    pub(super) fn caller_known(&mut self, connection: &mut Connection, connector: ConnectorIndex) {
         connection.connector = Some(connector);
-        if snapshot.owner(connector) == self.index {
+        if self.snapshot.owner(connector) == self.index {
             return self.accept_bind(connection);
         }
         connection.stage = Stage::Moving;
-        let socket = association.socket();
-        self.engine
-            .submit(Subject::Connection(connection.key).token(), Operation::Detach { socket });
+        if let Some(association) = &connection.association {
+            let socket = association.socket();
+            self.engine
+                .submit(Subject::Connection(connection.key).token(), Operation::Detach { socket });
+        }
     }
 
     fn refuse_bind(&mut self, connection: &mut Connection, refused: &BindRefused) {
@@ -177,6 +193,8 @@ impl<E: Engine> Shard<E> {
     /// At the connector's owner: takes the caller, unless there are enough of its associations.
     fn accept_bind(&mut self, connection: &mut Connection) {
         let Some(connector) = connection.connector else { return };
+        // The association that it comes to recover no longer counts.
+        self.break_recovered(connection);
         let snapshot = std::sync::Arc::clone(&self.snapshot);
         let settings = snapshot.connector(connector);
         let refused = if !settings.schedule.allows_called() {
@@ -190,15 +208,20 @@ impl<E: Engine> Shard<E> {
             return self.refuse_bind(connection, &refused);
         }
         if let Some(association) = &mut connection.association {
-            answer_accepted(&mut association.stack, &settings.local);
+            match connection.recovering {
+                Some(_) => drop(association.stack.recover_accept()),
+                None => answer_accepted(&mut association.stack, &settings.local),
+            }
             self.bound(connection, connector);
         }
     }
 
     pub(super) fn bind_confirmed(&mut self, connection: &mut Connection, result: &[u8]) {
         let Some(connector) = connection.connector else { return };
-        if let Err(refused) = check_bind_result(&self.snapshot.connector(connector).remote, result)
-        {
+        let Some(association) = &connection.association else { return };
+        let mode = mode(association.stack.negotiated().application_context);
+        let remote = &self.snapshot.connector(connector).remote;
+        if let Err(refused) = check_bind_result(remote, mode, result) {
             tracing::warn!(peer = %connection.peer, reason = %refused, "the partner's bind result is refused");
             self.counters.binds_refused.add(1);
             connection.fault = Some(LinkFault::Refused);
@@ -211,7 +234,7 @@ impl<E: Engine> Shard<E> {
         self.became_idle(connection);
     }
 
-    fn bound(&mut self, connection: &mut Connection, connector: ConnectorIndex) {
+    pub(super) fn bound(&mut self, connection: &mut Connection, connector: ConnectorIndex) {
         if connection.role == Role::Called {
             self.unbound_count = self.unbound_count.saturating_sub(1);
         }
@@ -229,14 +252,21 @@ impl<E: Engine> Shard<E> {
 
     /// The socket has left this engine: the rest is the owner's.
     pub(super) fn detached(&mut self, connection: Connection, detached: E::Detached) {
-        let Connection { key, peer, connector, association, early, .. } = connection;
+        let Connection { key, peer, connector, association, early, recovering, .. } = connection;
         self.unbound_count = self.unbound_count.saturating_sub(1);
         if let (Some(association), Some(connector)) = (association, connector) {
             let owner = self.snapshot.owner(connector);
             let stack = association.stack;
             self.tell(
                 owner,
-                Mail::Adopt(Box::new(Adopted { detached, stack, connector, peer, early })),
+                Mail::Adopt(Box::new(Adopted {
+                    detached,
+                    stack,
+                    connector,
+                    peer,
+                    early,
+                    recovering,
+                })),
             );
         }
         self.connections.remove(key);
@@ -244,7 +274,7 @@ impl<E: Engine> Shard<E> {
 
     /// Takes over a connection whose caller another shard has identified.
     pub(super) fn adopt(&mut self, adopted: Adopted<E::Detached>) {
-        let Adopted { detached, stack, connector, peer, early } = adopted;
+        let Adopted { detached, stack, connector, peer, early, recovering } = adopted;
         if self.is_stopping() {
             return tracing::warn!(%peer, "connection refused: the relay stops");
         }
@@ -258,6 +288,7 @@ impl<E: Engine> Shard<E> {
         let Some(mut connection) = self.connections.take(key) else { return };
         self.unbound_count += 1;
         connection.connector = Some(connector);
+        connection.recovering = recovering;
         connection.association = Some(Association::new(socket, stack));
         self.accept_bind(&mut connection);
         self.engine.submit(Subject::Connection(key).token(), Operation::Receive { socket });

@@ -79,6 +79,7 @@ impl<E: Engine> Shard<E> {
                 for (hop, queued) in targets {
                     self.queue(hop, queued);
                 }
+                self.record_durable(connection);
                 self.acknowledge_paced(connection, apdu_size, hop);
             }
             Some(Pending::Attempt { owner, connector, reference, target }) => {
@@ -95,6 +96,7 @@ impl<E: Engine> Shard<E> {
     fn failed(&mut self, ticket: u64) {
         match self.pending.try_remove(ticket as usize) {
             Some(Pending::Intake { connection, .. }) => {
+                self.finished(connection, false);
                 if let Some(mut connection) = self.connections.take(connection) {
                     if let Some(association) = &mut connection.association {
                         association.stack.transfer_refuse(TransferRefusal::Temporary);
@@ -119,6 +121,22 @@ impl<E: Engine> Shard<E> {
             }
             self.mark_dirty(&mut connection);
             self.connections.put_back(connection);
+        }
+    }
+
+    /// The partner's last activity is ours from now on, whether its connection still stands or not.
+    fn record_durable(&mut self, key: ConnectionKey) {
+        match self.connections.take(key) {
+            Some(mut connection) if connection.committing => {
+                connection.committing = false;
+                connection.completed = true;
+                self.connections.put_back(connection);
+            }
+            Some(connection) => {
+                self.connections.put_back(connection);
+                self.finished(key, true);
+            }
+            None => self.finished(key, true),
         }
     }
 

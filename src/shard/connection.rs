@@ -9,6 +9,8 @@ use super::queue::Queued;
 use super::token::ConnectionKey;
 use crate::association::{Association, Outgoing};
 use crate::base::clock::Instant;
+use crate::osi::session::SessionConnectionIdentifier;
+use crate::osi::stack::recovery::TransferResumption;
 use crate::routing::{ConnectorIndex, LinkFault};
 
 /// Who opened the connection.
@@ -56,6 +58,8 @@ pub(crate) struct Sending {
     pub(crate) begun: bool,
     /// When the transfer has to be over.
     pub(crate) ends_by: Instant,
+    /// What it goes on from, when it is resumed, and how long it may be.
+    pub(crate) resumed: Option<Box<(TransferResumption, Instant)>>,
 }
 
 /// One connection.
@@ -83,6 +87,14 @@ pub(crate) struct Connection {
     pub(crate) turn_wanted: bool,
     /// We have asked for it.
     pub(crate) turn_asked: bool,
+    /// The session connection whose association it recovers.
+    pub(crate) recovering: Option<Box<SessionConnectionIdentifier>>,
+    /// Whether the partner does not know that association any more.
+    pub(crate) recovery_refused: bool,
+    /// Whether the record of the partner's last activity is on its way to the disk.
+    pub(crate) committing: bool,
+    /// Whether that activity has ended and is ours.
+    pub(crate) completed: bool,
     /// How the partner failed us, if it did.
     pub(crate) fault: Option<LinkFault>,
     /// Octets that came in while moving.
@@ -114,6 +126,10 @@ impl Connection {
             idle_since: Instant::default(),
             turn_wanted: false,
             turn_asked: false,
+            recovering: None,
+            recovery_refused: false,
+            committing: false,
+            completed: false,
             fault: None,
             early: Vec::new(),
             dirty: false,

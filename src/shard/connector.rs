@@ -4,11 +4,13 @@
 //! and moves the turn: an association whose partner has it is asked for it when something waits, and
 //! one of the partner's own is given back when nothing does.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Shard;
 use super::connection::{Connection, Role, Stage};
 use super::queue::PriorityQueue;
+use super::resume::Interrupted;
 use super::token::{ConnectionKey, Subject};
 use crate::base::clock::Instant;
 use crate::connector::associations::Opening;
@@ -29,6 +31,8 @@ const RESOLVE_RETRY: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(crate) struct ConnectorState {
     pub(super) queue: PriorityQueue,
+    /// Transfers that broke off, to be resumed.
+    pub(super) interrupted: VecDeque<Interrupted>,
     pub(super) associations: Associations,
     /// Associations that may carry the next message.
     pub(super) idle: Vec<ConnectionKey>,
@@ -63,7 +67,9 @@ impl<E: Engine> Shard<E> {
         loop {
             let (now, wall) = (self.now.instant, self.now.wall);
             let state = self.state(connector);
-            match state.associations.opening(&settings.associations, state.queue.waiting(), now) {
+            let mut waiting = state.queue.waiting();
+            waiting.ordinary += state.interrupted.len() as u32;
+            match state.associations.opening(&settings.associations, waiting, now) {
                 Opening::Now if settings.schedule.allows_calling(wall) => {}
                 Opening::Now => return self.wait_for_schedule(connector, &settings.schedule),
                 Opening::NotBefore(at) => {
@@ -74,9 +80,11 @@ impl<E: Engine> Shard<E> {
             state.associations.opening_began();
             state.queue.set_memory_aside();
             let address = addresses[state.next_address % addresses.len()];
+            let recovering = self.to_recover(connector);
             let key = self.connections.insert(Role::Calling, address, now);
             let Some(mut connection) = self.connections.take(key) else { return };
             connection.connector = Some(connector);
+            connection.recovering = recovering.map(Box::new);
             self.set_deadline(&mut connection, now + snapshot.settings.establishment_timeout);
             self.connections.put_back(connection);
             self.engine.submit(Subject::Connection(key).token(), Operation::Connect { address });
@@ -115,6 +123,8 @@ impl<E: Engine> Shard<E> {
             Role::Calling => state.associations.opened(),
             Role::Called => state.associations.called(),
         }
+        self.remember(connection, connector);
+        let state = self.state(connector);
         if is_two_way(connection) && connection.role == Role::Called {
             state.without_turn.push(connection.key);
             self.active.push(connector.0);

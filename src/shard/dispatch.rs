@@ -12,6 +12,7 @@ use super::mail::Mail;
 use super::queue::{Attempt, Queued};
 use super::token::{ConnectionKey, Subject};
 use crate::base::buffer::{Fill, Lease};
+use crate::base::clock::Instant;
 use crate::base::limits::{
     ATTEMPT_AHEAD_COUNT, ENVELOPE_SIZE_MAX, EXTERNAL_OVERHEAD_SIZE_MAX, FETCH_SIZE,
 };
@@ -20,6 +21,7 @@ use crate::io::Engine;
 use crate::mta::metadata;
 use crate::mta::prepare::{Relay, prepare};
 use crate::osi::rtse::TransferRefusal;
+use crate::osi::stack::recovery::TransferResumption;
 use crate::p1::scan::{Progress, scan, scan_prefix};
 use crate::routing::ConnectorIndex;
 use crate::store::Outcome;
@@ -39,6 +41,11 @@ impl<E: Engine> Shard<E> {
             return;
         }
         let snapshot = std::sync::Arc::clone(&self.snapshot);
+        self.expire_interrupted(connector);
+        while !self.connectors[index].interrupted.is_empty()
+            && let Some(&key) = self.connectors[index].idle.last()
+            && self.resume_next(connector, key)
+        {}
         while let Some(&key) = self.connectors[index].idle.last() {
             self.mark_ahead(connector);
             let policy = &snapshot.connector(connector).associations;
@@ -52,7 +59,7 @@ impl<E: Engine> Shard<E> {
             }
             match self.connections.take(key) {
                 Some(mut connection) if connection.is_ready_to_send() => {
-                    self.start_sending(&mut connection, queued);
+                    self.start_sending(&mut connection, queued, None);
                     self.connections.put_back(connection);
                 }
                 other => {
@@ -71,7 +78,7 @@ impl<E: Engine> Shard<E> {
         self.open_associations(connector);
     }
 
-    fn put_back(&mut self, connector: ConnectorIndex, mut queued: Queued) {
+    pub(super) fn put_back(&mut self, connector: ConnectorIndex, mut queued: Queued) {
         queued.resident = None;
         self.connectors[usize::from(connector.0)].queue.push_front(queued);
     }
@@ -97,7 +104,13 @@ impl<E: Engine> Shard<E> {
         }
     }
 
-    fn start_sending(&mut self, connection: &mut Connection, queued: Queued) {
+    /// Starts a transfer, or goes on with one that broke off.
+    pub(super) fn start_sending(
+        &mut self,
+        connection: &mut Connection,
+        queued: Queued,
+        resumed: Option<Box<(TransferResumption, Instant)>>,
+    ) {
         let Some(connector) = connection.connector else { return };
         let timeouts = self.snapshot.connector(connector).timeouts;
         let whole = timeouts.whole(queued.priority, queued.apdu_size as usize);
@@ -113,6 +126,7 @@ impl<E: Engine> Shard<E> {
             identifier: SmallVec::new(),
             begun: false,
             ends_by,
+            resumed,
         });
         match resident {
             Some(octets) => self.begin_activity(connection, &octets),
@@ -251,8 +265,19 @@ impl<E: Engine> Shard<E> {
             fill.append(slice);
         }
         let pieces = [fill.lease(0..fill.filled()), apdu_lease.slice(envelope_end..apdu.len())];
-        connection.outgoing.start(&mut association.stack, pieces, to_fetch);
-        self.continue_fetching(connection);
+        let Some(resumed) = &sending.resumed else {
+            connection.outgoing.start(&mut association.stack, pieces, to_fetch);
+            return self.continue_fetching(connection);
+        };
+        let before =
+            connection.outgoing.resume(&mut association.stack, pieces, to_fetch, &resumed.0);
+        match before {
+            Some(fetched_before) => {
+                sending.fetch_offset += fetched_before as u64;
+                self.continue_fetching(connection);
+            }
+            None => self.resumption_refused(connection),
+        }
     }
 
     /// The partner has taken the message.
@@ -309,7 +334,7 @@ impl<E: Engine> Shard<E> {
     }
 
     /// Sets a message aside that this partner will not take. Its mark is withdrawn: it was not sent.
-    fn hold_refused(&mut self, mut queued: Queued) {
+    pub(super) fn hold_refused(&mut self, mut queued: Queued) {
         queued.resident = None;
         queued.attempt = Attempt::Unmarked;
         let (reference, target) = (queued.reference, queued.target);
@@ -321,7 +346,7 @@ impl<E: Engine> Shard<E> {
     }
 
     /// Ends the transfer under way in the books, and gives what was being sent.
-    fn take_sending(
+    pub(super) fn take_sending(
         &mut self,
         connection: &mut Connection,
         connector: ConnectorIndex,
@@ -336,18 +361,32 @@ impl<E: Engine> Shard<E> {
     /// doubt, counted and logged: sent anew it may arrive twice.
     pub(super) fn return_to_queue(&mut self, connection: &mut Connection) {
         let complete = connection.outgoing.is_complete();
+        let resumption =
+            connection.association.as_ref().and_then(|it| it.stack.transfer_resumption());
         let Some(connector) = connection.connector else { return };
         let Some(sending) = self.take_sending(connection, connector) else { return };
-        if sending.begun && complete && connection.stage != Stage::Bound {
-            self.counters.in_doubt_lost.add(1);
-            tracing::warn!(
-                mts_identifier = %metadata::identifier_text(&sending.identifier),
-                connector = self.snapshot.connector(connector).name,
-                "in doubt: the end was sent and no confirmation seen; sent anew, possibly twice"
-            );
+        let resumption = match &sending.resumed {
+            // Broken off again before it went on.
+            Some(resumed) if !sending.begun => Some(resumed.0.clone()),
+            _ => resumption.filter(|_| sending.begun),
+        };
+        let in_doubt = sending.begun && complete && connection.stage != Stage::Bound;
+        let Some(sending) = self.interrupt(connector, sending, resumption) else { return };
+        if in_doubt {
+            self.note_doubt(connector, &sending.identifier);
         }
         self.put_back(connector, sending.queued);
         self.active.push(connector.0);
+    }
+
+    /// A message is transferred anew whose end may have reached the partner.
+    pub(super) fn note_doubt(&mut self, connector: ConnectorIndex, identifier: &[u8]) {
+        self.counters.in_doubt_lost.add(1);
+        tracing::warn!(
+            mts_identifier = %metadata::identifier_text(identifier),
+            connector = self.snapshot.connector(connector).name,
+            "in doubt: the end was sent and no confirmation seen; sent anew, possibly twice"
+        );
     }
 
     /// An association may carry the next message, unless the partner has asked for the turn.

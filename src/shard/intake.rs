@@ -25,7 +25,8 @@ use crate::ber;
 use crate::io::{Engine, Operation};
 use crate::mta::decide::{Context, Hop, decide};
 use crate::mta::metadata::{self, Metadata};
-use crate::osi::rtse::{AbortReason, TransferRefusal, external};
+use crate::osi::rtse::{AbortReason, TransferRefusal};
+use crate::osi::stack::Negotiated;
 use crate::p1;
 use crate::p1::scan::{ApduKind, Priority, Progress, Scan, scan, scan_prefix};
 use crate::store::{self, Chunks};
@@ -77,6 +78,8 @@ pub(crate) struct Intake {
     /// Where the octets went that are.
     streamed: Option<Box<Streamed>>,
     size: usize,
+    /// Octets still to come that are here already: the partner went back to an earlier checkpoint.
+    repeated: usize,
     /// Whether the activity has ended and waits for the log.
     complete: bool,
     /// When it ended.
@@ -92,6 +95,8 @@ struct Streamed {
     head: Vec<u8>,
     head_complete: bool,
     skipper: ber::Skipper,
+    /// What encloses the APDU.
+    negotiated: Negotiated,
 }
 
 impl Intake {
@@ -100,10 +105,16 @@ impl Intake {
         self.size > 0 && !self.complete
     }
 
+    /// The next `octets` were received before.
+    pub(crate) fn repeat(&mut self, octets: usize) {
+        self.repeated = octets;
+    }
+
     /// Forgets the transfer; gives the chunks that are already in the log.
     pub(crate) fn reset(&mut self) -> Option<Chunks> {
         self.staging.clear();
         self.size = 0;
+        self.repeated = 0;
         self.complete = false;
         self.streamed.take().map(|streamed| streamed.chunks)
     }
@@ -117,7 +128,9 @@ impl Streamed {
         }
         let room = (ENVELOPE_SIZE_MAX + EXTERNAL_OVERHEAD_SIZE_MAX).saturating_sub(self.head.len());
         self.head.extend_from_slice(&octets[..octets.len().min(room)]);
-        if let Some(start) = external::unwrap_prefix(&self.head).map_err(IntakeError::External)? {
+        if let Some(start) =
+            self.negotiated.unwrap_prefix(&self.head).map_err(IntakeError::External)?
+        {
             self.head_complete = scan_prefix(&self.head[start..], scratch)? == Progress::Complete;
         }
         Ok(())
@@ -128,7 +141,7 @@ impl<E: Engine> Shard<E> {
     /// Whether octets, the first of a transfer, may stay where they were received until its end comes: it
     /// is then appended from there.
     pub(super) fn may_be_whole(&self, connection: &Connection, octets: &[u8]) -> bool {
-        connection.intake.size == 0 && octets.len() <= CHUNK_SIZE
+        connection.intake.size == 0 && connection.intake.repeated == 0 && octets.len() <= CHUNK_SIZE
     }
 
     /// Takes transferred octets.
@@ -138,6 +151,9 @@ impl<E: Engine> Shard<E> {
         octets: &[u8],
     ) -> Result<(), IntakeError> {
         let intake = &mut connection.intake;
+        let repeated = intake.repeated.min(octets.len());
+        intake.repeated -= repeated;
+        let octets = &octets[repeated..];
         intake.size += octets.len();
         let size_max = connection
             .connector
@@ -149,12 +165,17 @@ impl<E: Engine> Shard<E> {
             intake.staging.extend_from_slice(octets);
             return Ok(());
         }
+        let Some(negotiated) = connection.association.as_ref().map(|it| it.stack.negotiated())
+        else {
+            return Ok(());
+        };
         intake.streamed.get_or_insert_with(|| {
             Box::new(Streamed {
                 chunks: Chunks::default(),
                 head: Vec::new(),
                 head_complete: false,
                 skipper: ber::Skipper::new(),
+                negotiated,
             })
         });
         let mut rest = octets;
@@ -253,17 +274,18 @@ impl<E: Engine> Shard<E> {
         &mut self,
         intake: &mut Intake,
         whole: &[u8],
+        negotiated: &Negotiated,
     ) -> Result<(usize, usize), IntakeError> {
         let Some(streamed) = &mut intake.streamed else {
             let octets = if whole.is_empty() { &intake.staging } else { whole };
-            let range = external::unwrap(octets).map_err(IntakeError::External)?;
+            let range = negotiated.unwrap(octets).map_err(IntakeError::External)?;
             scan(&octets[range.clone()], &mut self.scan)?;
             return Ok((range.start, range.len()));
         };
         if !streamed.skipper.is_complete() {
             streamed.take(&intake.staging, &mut self.scan)?;
         }
-        let start = external::unwrap_prefix(&streamed.head).map_err(IntakeError::External)?;
+        let start = negotiated.unwrap_prefix(&streamed.head).map_err(IntakeError::External)?;
         let start = start.ok_or(IntakeError::Incomplete)?;
         let progress = scan_prefix(&streamed.head[start..], &mut self.scan)?;
         if !streamed.skipper.is_complete() || progress == Progress::NeedMore {
@@ -281,9 +303,14 @@ impl<E: Engine> Shard<E> {
         connection: &mut Connection,
         whole: &[u8],
     ) -> Result<(), IntakeError> {
-        let (apdu_start, apdu_size) = self.scan_transfer(&mut connection.intake, whole)?;
+        let Some(negotiated) = connection.association.as_ref().map(|it| it.stack.negotiated())
+        else {
+            return Ok(());
+        };
+        let (apdu_start, apdu_size) =
+            self.scan_transfer(&mut connection.intake, whole, &negotiated)?;
         let snapshot = std::sync::Arc::clone(&self.snapshot);
-        let Connection { intake, connector, key, .. } = connection;
+        let Connection { intake, connector, key, committing, .. } = connection;
         let staged = if whole.is_empty() { &intake.staging[..] } else { whole };
         let (head, mut chunks) = match intake.streamed.as_deref_mut() {
             None => (&staged[apdu_start..apdu_start + apdu_size], None),
@@ -402,6 +429,7 @@ impl<E: Engine> Shard<E> {
             tracing::warn!(mts_identifier = %metadata::identifier_text(identifier), inbound, reason, "held");
         }
         entry.insert(Pending::Intake { connection: *key, apdu_size: apdu_size as u32, targets });
+        *committing = true;
         intake.reset();
         Ok(())
     }
@@ -435,9 +463,7 @@ impl<E: Engine> Shard<E> {
     pub(super) fn refuse_transfer(&mut self, connection: &mut Connection, error: &IntakeError) {
         tracing::warn!(peer = %connection.peer, fault = error.fault().as_str(), %error, "transfer refused");
         self.resume_receiving(connection);
-        if let Some(chunks) = connection.intake.reset() {
-            self.logs[0].abandon(chunks);
-        }
+        self.drop_intake(&mut connection.intake);
         let polite = matches!(error, IntakeError::Store(_));
         if let Some(association) = &mut connection.association {
             if polite {
@@ -460,11 +486,32 @@ impl<E: Engine> Shard<E> {
     /// Drops what a connection had not finished taking in.
     pub(super) fn abandon_intake(&mut self, connection: &mut Connection) {
         self.resume_receiving(connection);
-        if let Some(chunks) = connection.intake.reset() {
-            self.logs[0].abandon(chunks);
-        }
+        self.drop_intake(&mut connection.intake);
         let key: ConnectionKey = connection.key;
         self.blocked.retain(|blocked| *blocked != key);
+    }
+
+    /// Takes away what a connection has of a transfer, if that is `octets` long.
+    pub(super) fn take_intake(
+        &mut self,
+        connection: &mut Connection,
+        octets: usize,
+    ) -> Option<Intake> {
+        let intake = &connection.intake;
+        // What is repeated was handed out a second time.
+        if intake.size != octets + intake.repeated || intake.paused.is_some() {
+            return None;
+        }
+        let mut intake = std::mem::take(&mut connection.intake);
+        intake.complete = false;
+        Some(intake)
+    }
+
+    /// Drops a transfer whose connection is gone.
+    pub(super) fn drop_intake(&mut self, intake: &mut Intake) {
+        if let Some(chunks) = intake.reset() {
+            self.logs[0].abandon(chunks);
+        }
     }
 
     /// While another shard is behind, nothing more is taken in.

@@ -15,8 +15,8 @@ use crate::base::limits::{
     CLOSE_TIMEOUT_S, CONNECTION_COUNT_MAX, CONTROL_PDU_SIZE_MAX, RELEASE_DELAY_S_MAX,
 };
 use crate::io::{Engine, Operation, Outcome, Socket};
-use crate::osi::rtse::{AbortReason, RefuseReason, TransferRefusal};
-use crate::osi::stack::recovery::ResumeResponse;
+use crate::osi::error::Layer;
+use crate::osi::rtse::AbortReason;
 use crate::osi::stack::{Indication, Stack};
 use crate::routing::LinkFault;
 
@@ -98,7 +98,17 @@ impl<E: Engine> Shard<E> {
     fn connected(&mut self, connection: &mut Connection, socket: Socket) {
         let Some(connector) = connection.connector else { return };
         let settings = self.snapshot.connector(connector);
-        let stack = Stack::initiator(settings.stack.clone(), &bind_argument(&settings.local));
+        let (config, local) = (settings.stack.clone(), settings.local.clone());
+        let identifier = self.new_session_reference(&local.mta_name);
+        let stack = match &connection.recovering {
+            Some(recovered) => {
+                Stack::initiator_recovering(config, (**recovered).clone(), identifier)
+            }
+            None => {
+                let argument = bind_argument(config.application_context, &local);
+                Stack::initiator_of(config, &argument, identifier)
+            }
+        };
         connection.association = Some(Association::new(socket, stack));
         if connection.stage == Stage::Connecting {
             connection.stage = Stage::Binding;
@@ -181,8 +191,21 @@ impl<E: Engine> Shard<E> {
         match indication {
             Indication::TransferData(octets) => self.transfer_data(connection, octets),
             Indication::TransferStart if self.is_stopping() => self.refuse_new_transfer(connection),
-            Indication::TransferStart => self.abandon_intake(connection),
-            Indication::TransferDiscarded | Indication::TransferInterrupted(_) => {
+            Indication::TransferStart => {
+                connection.completed = false;
+                self.abandon_intake(connection);
+            }
+            Indication::TransferResume(_) if self.is_stopping() => {
+                self.refuse_new_transfer(connection);
+            }
+            Indication::TransferResume(resume) => self.resume_indicated(connection, &resume),
+            Indication::TransferInterrupted(partial) => {
+                self.keep_interrupted(connection, *partial);
+                if self.is_stopping() {
+                    self.release_when_idle(connection);
+                }
+            }
+            Indication::TransferDiscarded => {
                 self.abandon_intake(connection);
                 if self.is_stopping() {
                     self.release_when_idle(connection);
@@ -191,28 +214,21 @@ impl<E: Engine> Shard<E> {
             Indication::TransferEnd => self.transfer_ended(connection, &[]),
             Indication::TransferConfirm => self.transfer_confirmed(connection),
             Indication::TransferRefused(reason) => self.transfer_refused(connection, reason),
-            Indication::TransferInterruptConfirm(_) => {
-                self.transfer_refused(connection, TransferRefusal::Temporary);
+            Indication::TransferInterruptConfirm(resumption) => {
+                self.transfer_interrupted(connection, *resumption);
             }
-            // Nothing is resumed or given up from here.
-            Indication::TransferResumeRefused
-            | Indication::TransferDiscardConfirm
-            | Indication::RecoverConfirm => {}
-            Indication::TransferResume(_) => {
-                if let Some(association) = &mut connection.association {
-                    association.stack.transfer_resume_response(ResumeResponse::Unrecognized);
-                }
-            }
-            Indication::Recover(_) => {
-                if let Some(association) = &mut connection.association {
-                    association.stack.bind_reject(RefuseReason::CannotRecover, &[]);
-                }
-                self.begin_drain(connection);
-            }
+            Indication::TransferResumeRefused => self.resumption_refused(connection),
+            // Nothing of ours is given up at our own request.
+            Indication::TransferDiscardConfirm => {}
+            Indication::Recover(recover) => self.recover_indicated(connection, &recover),
+            Indication::RecoverConfirm => self.recover_confirmed(connection),
             Indication::Bind(bind) => self.bind_indicated(connection, &bind),
             Indication::BindConfirm(result) => self.bind_confirmed(connection, &result),
             Indication::BindRefused(refusal) => {
                 tracing::warn!(peer = %connection.peer, layer = refusal.layer.as_str(), reason = refusal.text, transient = refusal.transient, "the partner refused the bind");
+                if !refusal.transient && self.recovery_refused(connection) {
+                    return self.begin_drain(connection);
+                }
                 connection.fault =
                     Some(if refusal.transient { LinkFault::Busy } else { LinkFault::Refused });
                 self.begin_drain(connection);
@@ -230,6 +246,9 @@ impl<E: Engine> Shard<E> {
             Indication::ReleaseConfirm => self.begin_drain(connection),
             Indication::Abort(abort) => {
                 tracing::warn!(peer = %connection.peer, layer = abort.layer.as_str(), reason = abort.text, "the peer aborted the association");
+                if abort.layer == Layer::Rtse {
+                    self.abort_settles(connection, abort.reason);
+                }
                 self.counters.connections_failed.add(1);
                 self.begin_drain(connection);
             }
@@ -279,6 +298,9 @@ impl<E: Engine> Shard<E> {
         if matches!(stage, Stage::Bound | Stage::Releasing) {
             self.counters.associations.subtract(1);
         }
+        if matches!(stage, Stage::Bound | Stage::Releasing) {
+            self.remember_end(connection);
+        }
         self.abandon_intake(connection);
         if let Some(connector) = connection.connector {
             let usual = match stage {
@@ -286,7 +308,8 @@ impl<E: Engine> Shard<E> {
                 _ => LinkFault::Broken,
             };
             let fault = connection.fault.take().unwrap_or(usual);
-            let failed = stage != Stage::Releasing && !self.is_stopping();
+            let expected = stage == Stage::Releasing || connection.recovery_refused;
+            let failed = !expected && !self.is_stopping();
             self.left_service(connection, connector, failed.then_some(fault));
         }
         connection.stage = Stage::Draining;

@@ -14,6 +14,7 @@ use super::queue::Queued;
 use crate::base::buffer::Lease;
 use crate::base::limits::{MAILBOX_OUTCOME_COUNT_MAX, MAILBOX_WORK_COUNT_MAX};
 use crate::io::Waker;
+use crate::osi::session::SessionConnectionIdentifier;
 use crate::osi::stack::Stack;
 use crate::routing::ConnectorIndex;
 use crate::store::{MessageReference, Outcome};
@@ -95,6 +96,8 @@ pub(crate) struct Adopted<D> {
     pub(crate) peer: std::net::SocketAddr,
     /// Octets that came in after the bind.
     pub(crate) early: Vec<u8>,
+    /// The session connection whose association it recovers.
+    pub(crate) recovering: Option<Box<SessionConnectionIdentifier>>,
 }
 
 impl<D> Mail<D> {

@@ -7,6 +7,7 @@
 //! - [`intake`]: transfer data in, to a committed record.
 //! - [`dispatch`]: from a connector's queue to a confirmed transfer out.
 //! - [`connector`]: its associations opened and counted, turns asked for and given.
+//! - [`resume`], [`memory`]: transfers that outlive their connection.
 //! - [`lifecycle`]: connections opened, fed, released, closed; [`bind`]: who calls, and the move to the
 //!   owner; [`stop`]: the graceful end.
 //! - [`commit`]: the log's answers, and the mail that speaks of them; [`pace`]: when they are confirmed.
@@ -22,9 +23,11 @@ mod dispatch;
 mod intake;
 mod lifecycle;
 mod mail;
+mod memory;
 pub mod node;
 mod pace;
 mod queue;
+mod resume;
 pub mod settings;
 pub mod solo;
 mod stop;
@@ -32,8 +35,8 @@ mod token;
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use slab::Slab;
@@ -46,14 +49,17 @@ use crate::io::{Completion, Engine, Listener, Operation, Outcome};
 use crate::mta::decide::Decision;
 use crate::p1::patch::Patched;
 use crate::p1::scan::Scan;
+use crate::routing::ConnectorIndex;
 use crate::store::Log;
 use commit::Pending;
 use connection::Connections;
 use connector::ConnectorState;
 use counters::Counters;
 use mail::{Mail, Mailbox, Route};
+use memory::{AssociationMemory, CompletedNames};
 use pace::HeldConfirmation;
 use queue::Queued;
+use resume::Suspended;
 use settings::Snapshot;
 use stop::StopStage;
 use token::{ConnectionKey, Subject};
@@ -66,6 +72,8 @@ pub(crate) struct Shared<D> {
     pub(crate) stop: AtomicBool,
     /// Steps of the stop that shards have done, over all shards.
     pub(crate) stop_steps: AtomicUsize,
+    /// What partners may recover and resume.
+    pub(crate) memory: Mutex<AssociationMemory>,
     /// Every shard's mailbox, by index.
     pub(crate) mailboxes: Vec<Arc<Mailbox<D>>>,
 }
@@ -103,6 +111,12 @@ pub(crate) struct Shard<E: Engine> {
     dirty: Vec<ConnectionKey>,
     /// Connections whose finished transfer waits for room in the log.
     blocked: Vec<ConnectionKey>,
+    /// Associations that we have opened.
+    session_count: u64,
+    /// Completed activities whose connection broke before their record was durable.
+    finishing: Vec<(ConnectionKey, ConnectorIndex, CompletedNames)>,
+    /// Broken transfers that partners may resume.
+    suspended: Vec<Suspended>,
     /// By connector index; only those that this shard owns are used.
     connectors: Vec<ConnectorState>,
     /// Connectors to dispatch in this turn.
@@ -166,6 +180,9 @@ impl<E: Engine> Shard<E> {
             unbound_count: 0,
             dirty: Vec::new(),
             blocked: Vec::new(),
+            session_count: 0,
+            finishing: Vec::new(),
+            suspended: Vec::new(),
             connectors,
             active: Vec::new(),
             timers: Timers::default(),
@@ -220,6 +237,7 @@ impl<E: Engine> Shard<E> {
         while let Some(subject) = self.timers.pop_due(self.now.instant) {
             self.timer_fired(subject);
         }
+        self.expire_suspended();
         self.confirm_commits();
         self.retry_put_off();
         self.retry_blocked();

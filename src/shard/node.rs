@@ -7,9 +7,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -137,6 +137,7 @@ impl Node {
             snapshot: ArcSwap::from_pointee(Snapshot::new(settings)),
             stop: AtomicBool::new(false),
             stop_steps: AtomicUsize::new(0),
+            memory: Mutex::default(),
             mailboxes: (0..shard_count).map(|_| Mailbox::new()).collect(),
         });
         let counters: Vec<Arc<Counters>> = (0..shard_count).map(|_| Arc::default()).collect();

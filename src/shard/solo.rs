@@ -3,8 +3,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 
@@ -41,6 +41,7 @@ impl<E: Engine> Solo<E> {
             snapshot: ArcSwap::from_pointee(Snapshot::new(settings)),
             stop: AtomicBool::new(false),
             stop_steps: AtomicUsize::new(0),
+            memory: Mutex::default(),
             mailboxes: vec![Mailbox::new()],
         });
         let counters = Arc::<Counters>::default();
