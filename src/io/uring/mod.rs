@@ -1,7 +1,8 @@
 //! The io_uring engine: one ring a thread, one system call a turn.
 //!
 //! Accepting and receiving are multishot, receiving into a ring of provided buffers whose blocks the
-//! caller leases. Sends are gather sends, large ones without copying; durable writes go to the device
+//! caller leases; sockets stand in a table of registered files, where there is one. Sends are gather
+//! sends, large ones without copying; durable writes go to the device
 //! with their sync. Files are made on a helper thread. Other rings wake this one by ring messages,
 //! other threads by an eventfd that the ring reads.
 //!
