@@ -22,6 +22,8 @@ mod dispatch;
 mod intake;
 mod lifecycle;
 mod mail;
+#[doc(hidden)]
+pub mod mail_bench;
 pub mod node;
 mod pace;
 mod queue;
