@@ -5,6 +5,8 @@
 //! the commit that moves a count commits the new one, by `ACCEPT_COUNTS=1 cargo bench --bench
 //! instructions`, and says why. Needs valgrind and `gungraun-runner` of the version in `Cargo.toml`.
 
+#[path = "common/mailbox.rs"]
+mod mailbox;
 #[path = "common/message.rs"]
 mod message;
 #[path = "common/mta.rs"]
@@ -31,6 +33,7 @@ mod counted {
     };
     use p1relay::p1::scan::Scan;
 
+    use super::mailbox;
     use super::message;
     use super::mta::Mta;
     use super::relay::Simulation;
@@ -81,6 +84,20 @@ mod counted {
         pair
     }
 
+    fn mailboxes() -> mailbox::Pair {
+        let mut pair = mailbox::Pair::new();
+        // The queue's slots are touched for the first time.
+        (0..1000).for_each(|_| assert_eq!(pair.turn(64), 63 * 32));
+        pair
+    }
+
+    #[library_benchmark]
+    #[bench::sixty_four(mailboxes())]
+    fn mail(mut pair: mailbox::Pair) -> mailbox::Pair {
+        black_box(pair.turn(black_box(64)));
+        pair
+    }
+
     const WARM_UP_COUNT: u64 = 500;
     const MESSAGE_COUNT: u64 = 1000;
 
@@ -101,7 +118,7 @@ mod counted {
 
     library_benchmark_group!(
         name = budget,
-        benchmarks = [scan, scan_route_patch, stack, whole_relay]
+        benchmarks = [scan, scan_route_patch, stack, mail, whole_relay]
     );
 
     gungraun::main!(library_benchmark_groups = budget);

@@ -23,6 +23,8 @@ mod dispatch;
 mod intake;
 mod lifecycle;
 mod mail;
+#[doc(hidden)]
+pub mod mail_bench;
 mod memory;
 pub mod node;
 mod pace;

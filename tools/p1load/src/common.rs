@@ -12,7 +12,7 @@ use p1relay::endpoint::{Endpoint, EndpointConfig, Script};
 use p1relay::io::Engine;
 use p1relay::osi::stack::StackConfig;
 use p1relay::osi::transport::TransportSelector;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Who the endpoint is, towards whom.
 #[derive(Debug, Clone, Args)]
@@ -58,7 +58,7 @@ impl Identity {
 }
 
 /// Latencies in microseconds.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct Percentiles {
     pub(crate) p50: u64,
     pub(crate) p90: u64,

@@ -27,6 +27,11 @@ pub(crate) struct FrameReader {
 }
 
 impl FrameReader {
+    /// Whether the next octet is a transfer's first.
+    pub(crate) fn is_between(&self) -> bool {
+        self.taken == 0
+    }
+
     /// Takes the next octets of the transfer: how many belong to it, and its number if it ends there.
     pub(crate) fn take(&mut self, input: &[u8]) -> (usize, Option<u64>) {
         let mut count = 0;

@@ -31,6 +31,8 @@ enum Command {
     Bench(bench::BenchArguments),
     /// What the machine can do at most: the same octets, connections and commits without any protocol.
     Floor(bench::FloorArguments),
+    /// How long a killed relay with many queued messages takes to accept again.
+    Reopen(bench::ReopenArguments),
     /// The floor's own process.
     #[command(hide = true)]
     FloorRelay(floor::FloorRelayArguments),
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Command::Receive(arguments) => receive::receive(&arguments),
         Command::Bench(arguments) => bench::bench(&arguments),
         Command::Floor(arguments) => bench::floor(&arguments),
+        Command::Reopen(arguments) => bench::reopen(&arguments),
         Command::FloorRelay(arguments) => floor::floor_relay(&arguments),
         Command::Relay(arguments) => return p1relay::run::run(&arguments),
     };

@@ -67,15 +67,97 @@ fn the_floor_keeps_to_a_rate() {
 fn relay_and_floor_are_compared_in_turn() {
     let result = result(&["bench", "--versus", "floor", "--pairs", "2", "--messages", "300"]);
     assert_whole(&result, 300);
-    for name in ["ratio_to_floor", "cpu_ratio_to_floor", "syscalls_per_message"] {
-        let spread = ["min", "median", "max"].map(|which| result[name][which].as_f64().unwrap());
-        assert!(spread[0] > 0.0 && spread.is_sorted(), "{name}: {spread:?}");
+    for name in [
+        "/ratio_to_floor",
+        "/cpu_ratio_to_floor",
+        "/saturated_ratio_to_floor",
+        "/syscalls_per_message",
+    ] {
+        assert_spread(&result, name);
     }
-    let limits = result["relay"]["limited_by"].as_array().unwrap();
-    assert_eq!(limits.len(), 2);
-    let saturated = limits.iter().all(|limit| limit == "relay");
-    let void = result["void"].as_array().unwrap();
-    assert!(saturated || !void.is_empty(), "unsaturated, but not void: {result}");
+    for side in ["relay", "floor"] {
+        assert_side(&result, side);
+    }
+}
+
+/// A figure of several runs.
+#[track_caller]
+fn assert_spread(result: &Value, name: &str) {
+    let of = |which: &str| result.pointer(&format!("{name}/{which}")).and_then(Value::as_f64);
+    let spread = ["min", "median", "max"].map(|which| of(which).unwrap_or(f64::NAN));
+    assert!(spread[0] > 0.0 && spread.is_sorted(), "{name}: {spread:?}");
+}
+
+/// What is told of each side, and that a run which the load limited is void.
+#[track_caller]
+fn assert_side(result: &Value, side: &str) {
+    for name in [
+        "messages_per_s",
+        "cpu_us_per_message",
+        "syscalls_per_message",
+        "context_switches_per_message",
+        "octets_written_per_message",
+        "latency_us/p50",
+        "latency_us/p90",
+        "latency_us/p99",
+        "latency_us/p999",
+        "wire_latency_us/p50",
+        "wire_latency_us/p999",
+        "peak_memory_kib",
+        "busy",
+        "load_busy",
+        "load_turnaround",
+    ] {
+        assert_spread(result, &format!("/{side}/{name}"));
+    }
+    let limits = result[side]["limited_by"].as_array().unwrap();
+    let known = ["shard", "load", "commits"];
+    assert!(limits.iter().all(|limit| known.iter().any(|name| limit == name)), "{limits:?}");
+    let void = result["void"].to_string();
+    let told = void.contains(&format!("the load limited the {side}"));
+    assert_eq!(limits.iter().any(|limit| limit == "load"), told, "{limits:?}, {void}");
+}
+
+#[test]
+fn the_ring_is_compared_with_epoll() {
+    let result = result(&["bench", "--versus", "epoll", "--pairs", "1", "--messages", "300"]);
+    assert_whole(&result, 300);
+    for name in ["/ratio_to_epoll", "/cpu_ratio_to_epoll", "/syscalls_ratio_to_epoll"] {
+        assert_spread(&result, name);
+    }
+    for side in ["relay", "epoll"] {
+        assert_spread(&result, &format!("/{side}/messages_per_s"));
+    }
+}
+
+#[test]
+fn sizes_are_compared_one_by_one() {
+    let rows = result(&["bench", "--sizes", "512,300000", "--pairs", "1", "--messages", "100"]);
+    let sizes: Vec<_> = rows.as_array().unwrap().iter().map(|row| row["size"].as_u64()).collect();
+    assert_eq!(sizes, [Some(512), Some(300_000)]);
+    for row in rows.as_array().unwrap() {
+        assert_whole(row, 100);
+        assert_spread(row, "/ratio_to_floor");
+    }
+}
+
+#[test]
+fn latency_is_measured_at_half_the_rate() {
+    let result = result(&["bench", "--latency", "--pairs", "1", "--messages", "500"]);
+    assert_whole(&result, 500);
+    let half = result["messages_per_s_max"].as_f64().unwrap() / 2.0;
+    assert_eq!(result["rate"].as_f64().unwrap(), half);
+    for name in ["/latency_ratio_to_commit_p99", "/relay_latency_us/p50", "/floor_commit_us/p999"] {
+        assert_spread(&result, name);
+    }
+}
+
+#[test]
+fn a_killed_relay_recovers_what_it_has_acknowledged() {
+    let result = result(&["reopen", "--messages", "2000", "--openings", "2"]);
+    assert_eq!(result["messages"], 2000);
+    assert_spread(&result, "/reopen_seconds");
+    assert!(result["store_size"].as_u64().unwrap() > 2000 * 2048);
 }
 
 #[test]

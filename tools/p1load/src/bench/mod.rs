@@ -1,10 +1,14 @@
 //! `p1load bench` and `p1load floor`: load through a durable relay in a process of its own, or through
 //! the floor, or through both in turn.
 
+mod device;
+mod latency;
 mod postfix;
 mod process;
-mod ratio;
+mod reopen;
 mod run;
+mod spread;
+mod versus;
 
 use std::path::{Path, PathBuf};
 
@@ -18,10 +22,19 @@ use p1relay::io::probe::IoChoice;
 use crate::common::print;
 use crate::load::p1::P1;
 use crate::send::Shape;
+pub(crate) use reopen::{ReopenArguments, reopen};
 use run::BenchResult;
+use versus::Comparison;
+
+/// Sizes of `--sizes` without a list, octets.
+const SIZES: [&str; 6] = ["512", "2048", "10240", "102400", "1048576", "16777216"];
+/// Octets of text that a run of `--sizes` moves at most, unless that would be fewer messages than
+/// [`MESSAGE_COUNT_MIN`].
+const SIZES_TOTAL: u64 = 256 << 20;
+const MESSAGE_COUNT_MIN: u64 = 40;
 
 /// What is sent through the relay, and how.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct LoadArguments {
     #[command(flatten)]
     shape: Shape,
@@ -84,15 +97,20 @@ impl LoadArguments {
 pub(crate) struct BenchArguments {
     #[command(flatten)]
     load: LoadArguments,
-    /// I/O engine of the relay: auto, uring or epoll.
-    #[arg(long, default_value = "auto")]
-    io: IoChoice,
-    /// Shards of the relay.
-    #[arg(long, default_value_t = 1)]
-    shards: u16,
+    #[command(flatten)]
+    relay: RelayOptions,
     /// Runs the relay and something else in turn, and gives the ratios.
     #[arg(long)]
     versus: Option<Versus>,
+    /// Compares for several text sizes, with fewer messages where they are large; against the floor
+    /// unless --versus says otherwise.
+    #[arg(long, value_name = "OCTETS", value_delimiter = ',', num_args = 0..,
+        default_missing_values = SIZES)]
+    sizes: Option<Vec<usize>>,
+    /// How long a message is inside the relay, open loop at half of what it can take, against the floor's
+    /// commits.
+    #[arg(long, conflicts_with_all = ["versus", "sizes", "rate"])]
+    latency: bool,
     /// Pairs of runs.
     #[arg(long, default_value_t = 7)]
     pairs: usize,
@@ -100,11 +118,24 @@ pub(crate) struct BenchArguments {
     floor: FloorOptions,
 }
 
+/// The relay's own settings.
+#[derive(Debug, Clone, Copy, Args)]
+struct RelayOptions {
+    /// I/O engine of the relay: auto, uring or epoll.
+    #[arg(long, default_value = "auto")]
+    io: IoChoice,
+    /// Shards of the relay.
+    #[arg(long, default_value_t = 1)]
+    shards: u16,
+}
+
 /// What the relay is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Versus {
     /// The same octets, connections and commits without any protocol.
     Floor,
+    /// The relay itself over epoll, while the other is over io_uring, whatever --io says.
+    Epoll,
     /// A local, tuned, durable Postfix, by what a message costs in processor time.
     Postfix,
 }
@@ -128,11 +159,33 @@ pub(crate) struct FloorArguments {
 
 pub(crate) fn bench(arguments: &BenchArguments) -> anyhow::Result<bool> {
     let load = &arguments.load;
-    load.in_folder(|folder| match arguments.versus {
-        None => tell(load.json, &run::run_relay(arguments, load, folder)?),
-        Some(Versus::Floor) => ratio::versus_floor(arguments, folder),
-        Some(Versus::Postfix) => ratio::versus_postfix(arguments, folder),
+    load.in_folder(|folder| match (arguments.versus, &arguments.sizes) {
+        (None, None) if arguments.latency => latency::latency(arguments, folder),
+        (None, None) => tell(load.json, &run::run_relay(&arguments.relay, load, folder)?),
+        (versus, Some(sizes)) => {
+            let versus = versus.unwrap_or(Versus::Floor);
+            compare_sizes(arguments, sizes, versus, folder)
+        }
+        (Some(versus), None) => Comparison::run(arguments, load, versus, folder)?.tell(load.json),
     })
+}
+
+fn compare_sizes(
+    arguments: &BenchArguments,
+    sizes: &[usize],
+    versus: Versus,
+    folder: &Path,
+) -> anyhow::Result<bool> {
+    let mut rows = Vec::new();
+    for size in sizes {
+        let mut load = arguments.load.clone();
+        load.shape.size = *size;
+        let count = SIZES_TOTAL / (*size as u64).max(1);
+        load.messages = count.max(MESSAGE_COUNT_MIN).min(load.messages);
+        rows.push(Comparison::run(arguments, &load, versus, folder)?);
+    }
+    print(arguments.load.json, &rows, || versus::table(&rows))?;
+    Ok(rows.iter().all(Comparison::is_whole))
 }
 
 pub(crate) fn floor(arguments: &FloorArguments) -> anyhow::Result<bool> {
@@ -145,15 +198,17 @@ pub(crate) fn floor(arguments: &FloorArguments) -> anyhow::Result<bool> {
 fn tell(json: bool, result: &BenchResult) -> anyhow::Result<bool> {
     print(json, result, || {
         format!(
-            "{} messages in {:.3} s: {:.0} a second\nlatency      {}\nacknowledged {}\n\
+            "{} messages in {:.3} s: {:.0} a second\nlatency      {}\nat the wire  {}\nacknowledged {}\n\
              relay CPU {:.1} microseconds, {:.3} system calls, {:.3} context switches, {:.0} octets \
              written a message; {} commits; {} KiB at most\n\
-             relay busy {:.0} %, load {:.0} %: limited by {}\n\
+             relay busy {:.0} %, load {:.0} %, its part of a cycle {:.0} %, device {:.2} in flight: \
+             limited by {}\n\
              lost {}, twice {}; io {}, store on {}",
             result.messages,
             result.seconds,
             result.messages_per_s,
             result.latency_us,
+            result.wire_latency_us,
             result.acknowledged_us,
             result.relay_cpu_us_per_message,
             result.syscalls_per_message,
@@ -163,7 +218,9 @@ fn tell(json: bool, result: &BenchResult) -> anyhow::Result<bool> {
             result.peak_memory_kib,
             result.relay_busy * 100.0,
             result.load_busy * 100.0,
-            result.limited_by,
+            result.load_turnaround * 100.0,
+            result.device_in_flight.unwrap_or(f64::NAN),
+            result.limited_by.name(),
             result.lost,
             result.duplicated,
             result.io_engine,

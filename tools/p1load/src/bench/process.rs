@@ -66,12 +66,17 @@ impl Drop for Process {
 }
 
 impl Process {
-    /// Starts this program again with other arguments, on the cores of the process under test.
-    pub(super) fn start(arguments: &[String], cores: &Cores) -> anyhow::Result<Process> {
+    /// Starts this program again with other arguments, on the cores of the process under test; it logs
+    /// from `level`.
+    pub(super) fn start(
+        arguments: &[String],
+        level: &str,
+        cores: &Cores,
+    ) -> anyhow::Result<Process> {
         cores.for_subject()?;
         let child = Command::new(std::env::current_exe()?)
             .args(arguments)
-            .env("RUST_LOG", "warn")
+            .env("RUST_LOG", level)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn();
@@ -102,6 +107,12 @@ impl Process {
         let status = self.child.wait()?;
         anyhow::ensure!(status.success(), "the process under test ended with {status}");
         Ok(serde_json::from_str(&last.context("the process told nothing")?)?)
+    }
+
+    /// Its resident memory, KiB.
+    pub(super) fn resident_kib(&self) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        number(&status, "\nVmRSS:")
     }
 
     /// What it has used so far.

@@ -5,18 +5,24 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use p1relay::io::probe::IoChoice;
 use p1relay::run::Status;
 use serde::Serialize;
 
+use super::device::Device;
 use super::process::{Cores, Process, ThreadTime, Usage};
-use super::{BenchArguments, LoadArguments};
+use super::{LoadArguments, RelayOptions};
 use crate::common::Percentiles;
 use crate::floor::FloorStatus;
 use crate::load::bare::Bare;
-use crate::load::{Load, Mark, Plan, Protocol};
+use crate::load::{Load, Mark, Plan, Protocol, Turnaround};
 
-/// Share of a core from which a thread counts as saturated.
+/// Share of a core from which a shard counts as saturated.
 const SATURATED_FROM: f64 = 0.95;
+/// Share of a core from which the load counts as the limit.
+const LOAD_BUSY_FROM: f64 = 0.9;
+/// Share of a message's cycle from which what passes of it in the load counts as the limit.
+const LOAD_TURNAROUND_FROM: f64 = 0.25;
 /// How long connections may take to end after a run.
 const WIND_UP_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -37,6 +43,10 @@ pub(crate) struct BenchResult {
     pub(crate) messages_per_s: f64,
     /// From due at the source to arrived at the sink.
     pub(crate) latency_us: Percentiles,
+    /// From the last octet written at the source to the first one read at the sink.
+    pub(crate) wire_latency_us: Percentiles,
+    /// From handing a commit to the kernel to its completion, warm-up included; the floor alone tells.
+    pub(crate) commit_us: Option<Percentiles>,
     /// From due at the source to the relay's confirmation.
     pub(crate) acknowledged_us: Percentiles,
     pub(crate) lost: u64,
@@ -53,10 +63,11 @@ pub(crate) struct BenchResult {
     pub(crate) relay_busy: f64,
     /// The same of the load's thread.
     pub(crate) load_busy: f64,
-    /// Whether the relay's thread was at least 95 % busy.
-    pub(crate) saturated: bool,
-    /// `relay`, `load`, or `latency`: round trips and commits that nobody can shorten by working harder.
-    pub(crate) limited_by: &'static str,
+    /// Share of the time from one transfer to the next on an association that passes in the load.
+    pub(crate) load_turnaround: f64,
+    /// Writes and flushes under way at the store's device, on average; of all programs.
+    pub(crate) device_in_flight: Option<f64>,
+    pub(crate) limited_by: Limit,
     /// Whether relay and load had cores of their own.
     pub(crate) cores_apart: bool,
     pub(crate) io_engine: String,
@@ -70,12 +81,45 @@ impl BenchResult {
     }
 }
 
+/// What kept a run from being faster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Limit {
+    /// The process under test had its core to 95 % and more.
+    Shard,
+    /// The load: its core, or its part of the time from one transfer to the next.
+    Load,
+    /// Neither: commits and round trips, which nobody shortens by working harder.
+    Commits,
+}
+
+impl Limit {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Limit::Shard => "shard",
+            Limit::Load => "load",
+            Limit::Commits => "commits",
+        }
+    }
+
+    fn of(busy: f64, load_busy: f64, load_turnaround: f64) -> Limit {
+        if busy >= SATURATED_FROM {
+            Limit::Shard
+        } else if load_busy >= LOAD_BUSY_FROM || load_turnaround >= LOAD_TURNAROUND_FROM {
+            Limit::Load
+        } else {
+            Limit::Commits
+        }
+    }
+}
+
 /// What the process under test counts itself.
 struct Counts {
     messages: u64,
     system_calls: u64,
     commits: u64,
     octets_written: u64,
+    commit_us: Option<Percentiles>,
     io_engine: String,
 }
 
@@ -95,18 +139,20 @@ struct Reading {
     at: Instant,
     relay: Usage,
     load: ThreadTime,
+    turnaround: Turnaround,
+    device_ms: Option<u64>,
 }
 
 /// A run of the relay.
 pub(crate) fn run_relay(
-    bench: &BenchArguments,
+    options: &RelayOptions,
     arguments: &LoadArguments,
     folder: &Path,
 ) -> anyhow::Result<BenchResult> {
     let folder = folder.join("relay");
     std::fs::create_dir_all(&folder)?;
-    let subject = RelaySubject { bench, arguments, folder: &folder };
-    let result = drive(&arguments.protocol()?, &subject, arguments, bench.shards);
+    let subject = RelaySubject { options, arguments, folder: &folder };
+    let result = drive(&arguments.protocol()?, &subject, arguments, options.shards);
     std::fs::remove_dir_all(&folder)?;
     result
 }
@@ -120,9 +166,8 @@ pub(crate) fn run_floor(
     let (size, confirmation_size) = arguments.protocol()?.wire_sizes()?;
     let log = folder.join("floor.log");
     let subject = FloorSubject { arguments, size, confirmation_size, in_flight, log: &log };
-    let result = drive(&Bare::new(size, confirmation_size), &subject, arguments, 1);
-    std::fs::remove_file(&log)?;
-    result
+    // Its log stays for the next run, as once-written as any.
+    drive(&Bare::new(size, confirmation_size), &subject, arguments, 1)
 }
 
 fn drive<P: Protocol + Clone>(
@@ -136,6 +181,7 @@ fn drive<P: Protocol + Clone>(
     let plan = Plan {
         warm_up: arguments.warm_up(),
         messages: arguments.messages,
+        arrive: true,
         rate: arguments.rate,
         deadline: Instant::now() + Duration::from_secs_f64(arguments.timeout_s),
     };
@@ -143,9 +189,15 @@ fn drive<P: Protocol + Clone>(
     let (process, address) = subject.start(sink, &cores)?;
     load.connect(address, arguments.associations)?;
     let mut readings = Vec::new();
-    let in_time = load.run(plan, |mark: Mark| {
-        let reading =
-            Reading { at: Instant::now(), relay: process.usage()?, load: ThreadTime::own()? };
+    let device = Device::under(&arguments.directory)?;
+    let in_time = load.run(plan, |mark: Mark, turnaround| {
+        let reading = Reading {
+            at: Instant::now(),
+            relay: process.usage()?,
+            load: ThreadTime::own()?,
+            turnaround: *turnaround,
+            device_ms: device.as_ref().map(Device::ticks_ms).transpose()?,
+        };
         debug_assert_eq!(readings.len(), usize::from(mark == Mark::End));
         readings.push(reading);
         Ok(())
@@ -168,8 +220,10 @@ fn drive<P: Protocol + Clone>(
     let per_counted = |total: u64| total as f64 / counts.messages.max(1) as f64;
     let relay_busy = end.relay.busiest_since(&start.relay, elapsed_ns);
     let load_busy = end.load.busy_since(start.load, elapsed_ns);
-    let saturated = relay_busy >= SATURATED_FROM;
     let seconds = elapsed_ns as f64 / 1e9;
+    // With a rate to keep, an association has nothing to do between its transfers, on purpose.
+    let cycle_s = arguments.associations as f64 * seconds / arguments.messages.max(1) as f64;
+    let load_turnaround = end.turnaround.mean_s_since(&start.turnaround) / cycle_s;
     Ok(BenchResult {
         messages: load.tally.arrived_count - plan.warm_up,
         size: arguments.shape.size,
@@ -179,6 +233,8 @@ fn drive<P: Protocol + Clone>(
         seconds,
         messages_per_s: arguments.messages as f64 / seconds,
         latency_us: Percentiles::of(&load.tally.latency_ns),
+        wire_latency_us: Percentiles::of(&load.tally.wire_latency_ns),
+        commit_us: counts.commit_us,
         acknowledged_us: Percentiles::of(&load.tally.acknowledged_ns),
         lost: load.tally.lost_count(),
         duplicated: load.tally.duplicate_count,
@@ -192,12 +248,12 @@ fn drive<P: Protocol + Clone>(
         peak_memory_kib: end.relay.peak_memory_kib,
         relay_busy,
         load_busy,
-        saturated,
-        limited_by: match (saturated, load_busy >= SATURATED_FROM) {
-            (true, _) => "relay",
-            (false, true) => "load",
-            (false, false) => "latency",
-        },
+        load_turnaround,
+        device_in_flight: end
+            .device_ms
+            .zip(start.device_ms)
+            .map(|(end, start)| (end - start) as f64 / 1000.0 / seconds),
+        limited_by: Limit::of(relay_busy, load_busy, load_turnaround),
         cores_apart: cores.are_apart(),
         io_engine: counts.io_engine,
         store_filesystem: p1relay::demo::file_system(&arguments.directory)?,
@@ -205,7 +261,7 @@ fn drive<P: Protocol + Clone>(
 }
 
 struct RelaySubject<'a> {
-    bench: &'a BenchArguments,
+    options: &'a RelayOptions,
     arguments: &'a LoadArguments,
     folder: &'a Path,
 }
@@ -213,17 +269,10 @@ struct RelaySubject<'a> {
 impl Subject for RelaySubject<'_> {
     fn start(&self, sink: SocketAddr, cores: &Cores) -> anyhow::Result<(Process, SocketAddr)> {
         let config = self.folder.join("relay.toml");
-        std::fs::write(&config, self.configuration(sink))?;
-        let arguments = [
-            "relay".to_owned(),
-            "--status-interval-ms=3600000".to_owned(),
-            format!("--io={}", self.bench.io),
-            format!("--config={}", config.display()),
-        ];
-        let mut process = Process::start(&arguments, cores)?;
-        let ready: Status = process.next_line()?;
-        let address = ready.addresses.first().context("the relay listens nowhere")?;
-        Ok((process, *address))
+        let text = configuration(sink, self.options.shards, self.arguments.associations);
+        std::fs::write(&config, text)?;
+        let (process, ready) = start_relay(&config, self.options.io, "warn", cores)?;
+        Ok((process, *ready.addresses.first().context("the relay listens nowhere")?))
     }
 
     fn terminate(&self, process: &Process) -> anyhow::Result<()> {
@@ -237,27 +286,43 @@ impl Subject for RelaySubject<'_> {
             system_calls: status.counters.system_calls,
             commits: status.counters.commits,
             octets_written: status.counters.octets_written,
+            commit_us: None,
             io_engine: status.io_engine,
         })
     }
 }
 
-impl RelaySubject<'_> {
-    fn configuration(&self, sink: SocketAddr) -> String {
-        format!(
-            "[mta]\nname = \"RELAY\"\npassword = \"relay\"\ndomain = \"C=GB;A=CARRIER\"\n\
-             listen = [\"127.0.0.1:0\"]\nshards = {}\npin = false\n\n\
-             [[connector]]\nname = \"source\"\nremote_mta_name = \"SOURCE\"\n\
-             remote_password = \"source\"\ncalled_association_count_max = {}\n\n\
-             [[connector]]\nname = \"sink\"\naddress = [\"{sink}\"]\nremote_mta_name = \"SINK\"\n\
-             remote_password = \"sink\"\nassociation_count_max = {}\nopen_retry_delay_s = 0.1\n\
-             address_space = [{{ pattern = \"*\" }}]\n",
-            self.bench.shards,
-            self.arguments.associations,
-            // One more than the load uses: one is kept for urgent messages.
-            self.arguments.associations + 1,
-        )
-    }
+/// Starts a relay that logs from `level`; gives what it tells when it is ready.
+pub(super) fn start_relay(
+    config: &Path,
+    io: IoChoice,
+    level: &str,
+    cores: &Cores,
+) -> anyhow::Result<(Process, Status)> {
+    let arguments = [
+        "relay".to_owned(),
+        "--status-interval-ms=3600000".to_owned(),
+        format!("--io={io}"),
+        format!("--config={}", config.display()),
+    ];
+    let mut process = Process::start(&arguments, level, cores)?;
+    let ready = process.next_line()?;
+    Ok((process, ready))
+}
+
+/// A relay between the load's sources and `sink`.
+pub(super) fn configuration(sink: SocketAddr, shards: u16, associations: usize) -> String {
+    format!(
+        "[mta]\nname = \"RELAY\"\npassword = \"relay\"\ndomain = \"C=GB;A=CARRIER\"\n\
+         listen = [\"127.0.0.1:0\"]\nshards = {shards}\npin = false\n\n\
+         [[connector]]\nname = \"source\"\nremote_mta_name = \"SOURCE\"\n\
+         remote_password = \"source\"\ncalled_association_count_max = {associations}\n\n\
+         [[connector]]\nname = \"sink\"\naddress = [\"{sink}\"]\nremote_mta_name = \"SINK\"\n\
+         remote_password = \"sink\"\nassociation_count_max = {}\n\
+         open_retry_delay_s = 0.1\naddress_space = [{{ pattern = \"*\" }}]\n",
+        // One more than the load uses: one is kept for urgent messages.
+        associations + 1,
+    )
 }
 
 struct FloorSubject<'a> {
@@ -279,7 +344,7 @@ impl Subject for FloorSubject<'_> {
             format!("--log={}", self.log.display()),
             format!("--in-flight={}", self.in_flight),
         ];
-        let mut process = Process::start(&arguments, cores)?;
+        let mut process = Process::start(&arguments, "warn", cores)?;
         let ready: FloorStatus = process.next_line()?;
         Ok((process, ready.address.context("the floor listens nowhere")?))
     }
@@ -295,6 +360,7 @@ impl Subject for FloorSubject<'_> {
             system_calls: status.system_calls,
             commits: status.commits,
             octets_written: status.octets_written,
+            commit_us: Some(status.commit_us),
             io_engine: "uring".to_owned(),
         })
     }

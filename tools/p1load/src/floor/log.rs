@@ -17,11 +17,14 @@ use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::{Context, ensure};
+use hdrhistogram::Histogram;
 use io_uring::opcode;
 use io_uring::types::Fixed;
 use p1relay::base::buffer::Fill;
+use p1relay::endpoint::send::new_histogram;
 
 use crate::ring::Ring;
 
@@ -49,6 +52,7 @@ struct Group {
     /// Messages that wait for this group.
     waiting: Vec<u32>,
     write_size: usize,
+    write_started: Instant,
 }
 
 /// The log of one thread.
@@ -70,10 +74,13 @@ pub(super) struct Log {
     pub(super) commits: u64,
     /// Octets of those writes.
     pub(super) octets_written: u64,
+    /// From handed to the kernel to durable.
+    pub(super) commit_ns: Histogram<u64>,
 }
 
 impl Log {
-    /// Makes the file, each block written once, and registers it in `slot`.
+    /// Makes the file, each block written once, unless an earlier run has left it, and registers it in
+    /// `slot`.
     pub(super) fn create(
         ring: &Ring,
         slot: u32,
@@ -83,14 +90,9 @@ impl Log {
         in_flight_max: usize,
     ) -> anyhow::Result<Log> {
         let failed = || format!("{} cannot be made", path.display());
-        let mut file = File::create_new(path).with_context(failed)?;
-        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, file_size)
-            .with_context(failed)?;
-        let zeros = vec![0; 1 << 20];
-        for _ in 0..file_size.div_ceil(1 << 20) {
-            file.write_all(&zeros).with_context(failed)?;
+        if std::fs::metadata(path).map_or(0, |found| found.len()) != file_size {
+            write_once(path, file_size).with_context(failed)?;
         }
-        file.sync_all().with_context(failed)?;
         let direct = OpenOptions::new()
             .write(true)
             .custom_flags(libc::O_DIRECT)
@@ -113,6 +115,7 @@ impl Log {
             sequence: 0,
             commits: 0,
             octets_written: 0,
+            commit_ns: new_histogram(),
         };
         (0..REGISTERED_COUNT).for_each(|_| log.add_group());
         let addresses: Vec<*mut u8> =
@@ -132,6 +135,7 @@ impl Log {
             durable: true,
             waiting: Vec::with_capacity(64),
             write_size: 0,
+            write_started: Instant::now(),
         });
     }
 
@@ -205,6 +209,7 @@ impl Log {
             self.finish(index);
             let group = &mut self.groups[index as usize];
             group.write_size = group.fill.filled();
+            group.write_started = Instant::now();
             let (address, size) = (group.fill.octets().as_ptr(), group.write_size as u32);
             if self.position + group.write_size as u64 > self.file_size {
                 self.position = 0;
@@ -265,6 +270,7 @@ impl Log {
             group.write_size
         );
         group.durable = true;
+        self.commit_ns.saturating_record(group.write_started.elapsed().as_nanos() as u64);
         waiters.append(&mut group.waiting);
         self.in_flight -= 1;
         self.commits += 1;
@@ -297,6 +303,17 @@ impl Log {
             && self.sealed.is_empty()
             && self.outcomes.is_empty()
     }
+}
+
+/// A file of which every block was written and is on the disk.
+fn write_once(path: &Path, file_size: u64) -> std::io::Result<()> {
+    let mut file = File::create(path)?;
+    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, file_size)?;
+    let zeros = vec![0; 1 << 20];
+    for _ in 0..file_size.div_ceil(1 << 20) {
+        file.write_all(&zeros)?;
+    }
+    file.sync_all()
 }
 
 fn record_head(kind: u32, second: u32, third: u64) -> [u8; RECORD_HEAD_SIZE] {

@@ -12,6 +12,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+use crate::common::Percentiles;
+
 /// Arguments of the floor's relay process.
 #[derive(Debug, Args)]
 pub(crate) struct FloorRelayArguments {
@@ -27,7 +29,7 @@ pub(crate) struct FloorRelayArguments {
     /// Octets of a confirmation.
     #[arg(long)]
     confirmation_size: usize,
-    /// The log, which is made.
+    /// The log, which is made unless it is there.
     #[arg(long)]
     log: PathBuf,
     /// Commits that may be in flight.
@@ -48,6 +50,8 @@ pub(crate) struct FloorStatus {
     pub(crate) commits: u64,
     /// Octets of those writes.
     pub(crate) octets_written: u64,
+    /// From handing a group to the kernel to its completion.
+    pub(crate) commit_us: Percentiles,
 }
 
 /// The floor's relay process: runs until its callers have closed and everything was passed on.

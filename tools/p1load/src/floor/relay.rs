@@ -20,6 +20,7 @@ use io_uring::{cqueue, opcode, squeue};
 
 use super::log::{Chunk, Log};
 use super::{FloorRelayArguments, FloorStatus};
+use crate::common::Percentiles;
 use crate::frame::{CONFIRMATION_SIZE_MIN, FRAME_HEAD_SIZE, FrameReader};
 use crate::ring::{BACKLOG, Ring, send};
 
@@ -197,6 +198,7 @@ impl Relay {
             system_calls: self.ring.system_calls,
             commits: self.log.commits,
             octets_written: self.log.octets_written,
+            commit_us: Percentiles::of(&self.log.commit_ns),
         })
     }
 

@@ -77,6 +77,9 @@ impl Wire for BareWire {
             return Ok(());
         }
         while !octets.is_empty() {
+            if self.reader.is_between() {
+                events.push(Event::Began);
+            }
             let (count, number) = self.reader.take(octets);
             octets = &octets[count..];
             if let Some(number) = number {

@@ -35,6 +35,8 @@ pub(crate) enum Event {
     Ready,
     /// A source's transfer was confirmed: it may transfer the next one.
     Confirmed,
+    /// A message's first octets have come in at a sink.
+    Began,
     /// A message has arrived at a sink, and is confirmed.
     Arrived(u64),
 }
@@ -82,6 +84,8 @@ struct Connection<W> {
     sending: bool,
     dirty: bool,
     closed: bool,
+    /// When the transfer coming in began.
+    began: Instant,
     /// Keeps a source's connection open.
     _stream: Option<TcpStream>,
 }
@@ -93,10 +97,39 @@ pub(crate) struct Plan {
     pub(crate) warm_up: u64,
     /// Messages that are measured.
     pub(crate) messages: u64,
+    /// Whether they arrive: there is a sink.
+    pub(crate) arrive: bool,
     /// Messages a second, open loop; `None`: as fast as confirmations come.
     pub(crate) rate: Option<f64>,
     /// When to give up.
     pub(crate) deadline: Instant,
+}
+
+/// How long a transfer that may start takes to leave: the processor time of the turn that starts it, its
+/// receives and sends included.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Turnaround {
+    /// Processor time of this thread at the end of the last turn.
+    turn_ended: Duration,
+    /// Over all transfers.
+    total: Duration,
+    count: u64,
+}
+
+impl Turnaround {
+    fn turned(&mut self, transfers: usize) {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        let now = Duration::new(now.tv_sec as u64, now.tv_nsec as u32);
+        self.total += (now - self.turn_ended) * transfers as u32;
+        self.count += transfers as u64;
+        self.turn_ended = now;
+    }
+
+    /// Mean since an earlier reading, seconds.
+    pub(crate) fn mean_s_since(&self, earlier: &Turnaround) -> f64 {
+        let count = (self.count - earlier.count).max(1);
+        (self.total - earlier.total).as_secs_f64() / count as f64
+    }
 }
 
 /// The moments between which is measured.
@@ -115,6 +148,10 @@ pub(crate) struct Load<P: Protocol> {
     _listener: TcpListener,
     /// Sources that may transfer.
     ready: Vec<u32>,
+    /// Messages of which octets go out at the end of this turn.
+    leaving: Vec<u64>,
+    /// What the load itself takes.
+    turnaround: Turnaround,
     events: Vec<Event>,
     completions: Vec<cqueue::Entry>,
     winding_up: bool,
@@ -143,6 +180,8 @@ impl<P: Protocol> Load<P> {
             connections: Vec::new(),
             _listener: listener,
             ready: Vec::new(),
+            leaving: Vec::new(),
+            turnaround: Turnaround::default(),
             events: Vec::new(),
             completions: Vec::with_capacity(8192),
             winding_up: false,
@@ -178,6 +217,7 @@ impl<P: Protocol> Load<P> {
             sending: false,
             dirty: true,
             closed: false,
+            began: self.tally.now(),
             _stream: stream,
         });
         if let Some(connection) = &mut self.connections[index] {
@@ -193,25 +233,25 @@ impl<P: Protocol> Load<P> {
     pub(crate) fn run(
         &mut self,
         plan: Plan,
-        mut mark: impl FnMut(Mark) -> anyhow::Result<()>,
+        mut mark: impl FnMut(Mark, &Turnaround) -> anyhow::Result<()>,
     ) -> anyhow::Result<bool> {
         let total = plan.warm_up + plan.messages;
         let mut started = plan.warm_up == 0;
         if started {
-            mark(Mark::Start)?;
+            mark(Mark::Start, &self.turnaround)?;
         }
-        while self.tally.arrived_count < total || self.tally.confirmed_count < total {
+        while self.tally.passed_count() < total || self.tally.confirmed_count < total {
             let patience = self.start_transfers(plan)?;
             if Instant::now() >= plan.deadline {
                 return Ok(false);
             }
             self.turn(Some(patience))?;
-            if !started && self.tally.arrived_count >= plan.warm_up {
+            if !started && self.tally.passed_count() >= plan.warm_up {
                 started = true;
-                mark(Mark::Start)?;
+                mark(Mark::Start, &self.turnaround)?;
             }
         }
-        mark(Mark::End)?;
+        mark(Mark::End, &self.turnaround)?;
         Ok(true)
     }
 
@@ -238,7 +278,10 @@ impl<P: Protocol> Load<P> {
 
     /// One turn: waits for completions, `patience` at most, and handles them.
     fn turn(&mut self, patience: Option<Duration>) -> anyhow::Result<()> {
+        let transfers = self.leaving.len();
+        self.tally.written(&mut self.leaving);
         self.ring.enter(true, patience)?;
+        self.turnaround.turned(transfers);
         let mut completions = std::mem::take(&mut self.completions);
         self.ring.reap(&mut completions);
         self.tally.tick();
@@ -288,7 +331,8 @@ impl<P: Protocol> Load<P> {
                     }
                     self.ready.push(slot);
                 }
-                Event::Arrived(number) => self.tally.arrived(number),
+                Event::Began => connection.began = self.tally.now(),
+                Event::Arrived(number) => self.tally.arrived(number, connection.began),
             }
         }
         let ended = completion.result() <= 0 && completion.result() != -libc::ENOBUFS;
@@ -334,6 +378,7 @@ impl<P: Protocol> Load<P> {
         connection.wire.transmit(&mut connection.out);
         if !connection.out.is_empty() {
             connection.sending = true;
+            self.leaving.extend(connection.number);
             let entry = send(slot, &connection.out, false);
             // SAFETY: the octets are written over only when the send has completed, and freed after the
             // ring.

@@ -87,7 +87,7 @@ impl P1 {
                         source.transfer(1);
                     }
                     Event::Confirmed => return Ok(sizes),
-                    Event::Arrived(_) => {}
+                    Event::Began | Event::Arrived(_) => {}
                 }
             }
         }
@@ -163,7 +163,11 @@ impl Wire for P1Wire {
         let mut input = octets;
         while let Some(indication) = self.stack.poll_indication(&mut input)? {
             match indication {
-                Indication::TransferStart | Indication::TransferDiscarded => self.head.clear(),
+                Indication::TransferStart => {
+                    self.head.clear();
+                    events.push(Event::Began);
+                }
+                Indication::TransferDiscarded => self.head.clear(),
                 Indication::TransferData(octets) => {
                     let count = octets.len().min(HEAD_SIZE - self.head.len());
                     self.head.extend_from_slice(&octets[..count]);
