@@ -18,7 +18,7 @@ pub enum Class {
 /// The low octet is as it is encoded, without the constructed bit: the class, and the five low bits of the
 /// number. The other bits of the number stand above, so that a low number needs no unpacking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Tag(u32);
+pub struct Tag(pub(super) u32);
 
 impl Tag {
     /// End-of-contents octets.
