@@ -13,7 +13,11 @@ pub struct Error {
 }
 
 /// The kinds of encoding fault.
+///
+/// As wide as the fields of a header, with which it shares the memory of a `Result`: narrower, it would cut
+/// them in two, and each header read would go through memory in pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[repr(u32)]
 pub enum ErrorKind {
     /// The octets at hand end before the encoding does; more of it may still come.
     #[error("the encoding goes on beyond the octets at hand")]

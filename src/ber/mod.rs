@@ -11,11 +11,13 @@
 
 mod error;
 mod reader;
+mod short;
 mod skipper;
 mod tag;
 pub mod write;
 
 pub use error::{Error, ErrorKind};
 pub use reader::{Element, Header, Length, Reader, Scope, Span};
+pub use short::short_form;
 pub use skipper::{Progress, Skipper};
 pub use tag::{Class, Tag};

@@ -105,6 +105,29 @@ impl Header {
     }
 }
 
+/// A header on its way out of a function that is not inlined: read back as fields, not as memory to be
+/// moved, it lets the headers that are read inline stay in registers.
+#[derive(Clone, Copy)]
+struct Packed([u64; 2]);
+
+impl Packed {
+    fn new(header: Header) -> Packed {
+        let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+        Packed([pair(header.tag.0, header.start), pair(header.content_start, header.form.0)])
+    }
+
+    #[inline(always)]
+    fn header(self) -> Header {
+        let Packed([first, second]) = self;
+        Header {
+            tag: Tag(first as u32),
+            start: (first >> 32) as u32,
+            content_start: second as u32,
+            form: Form((second >> 32) as u32),
+        }
+    }
+}
+
 impl Default for Header {
     fn default() -> Header {
         let form = Form::new(false, 0);
@@ -196,7 +219,7 @@ impl<'a> Reader<'a> {
     pub fn header(&mut self) -> Result<Header, Error> {
         match self.short_header() {
             Some(header) => Ok(header),
-            None => self.header_of_any_form(),
+            None => self.header_of_any_form().map(Packed::header),
         }
     }
 
@@ -221,7 +244,7 @@ impl<'a> Reader<'a> {
     }
 
     #[inline(never)]
-    fn header_of_any_form(&mut self) -> Result<Header, Error> {
+    fn header_of_any_form(&mut self) -> Result<Packed, Error> {
         let start = self.position;
         let identifier = self.octet()?;
         let mut tag = Tag::from_identifier(identifier);
@@ -257,12 +280,12 @@ impl<'a> Reader<'a> {
             }
             Length::Definite(size) => size,
         };
-        Ok(Header {
+        Ok(Packed::new(Header {
             tag,
             start: start as u32,
             content_start: self.position as u32,
             form: Form::new(constructed, size),
-        })
+        }))
     }
 
     fn length(&mut self, constructed: bool) -> Result<Length, Error> {
@@ -326,7 +349,7 @@ impl<'a> Reader<'a> {
             self.close(scope);
             return Ok(None);
         }
-        self.end_or_header_of_any_form(scope)
+        Ok(self.end_or_header_of_any_form(scope)?.map(Packed::header))
     }
 
     #[inline(always)]
@@ -336,7 +359,7 @@ impl<'a> Reader<'a> {
     }
 
     #[inline(never)]
-    fn end_or_header_of_any_form(&mut self, scope: &Scope) -> Result<Option<Header>, Error> {
+    fn end_or_header_of_any_form(&mut self, scope: &Scope) -> Result<Option<Packed>, Error> {
         if scope.header.length() == Length::Indefinite && self.at_end_of_contents()? {
             self.position += 2;
             self.close(scope);

@@ -14,8 +14,11 @@ pub enum Class {
 }
 
 /// A class and a number of at most 28 bits, packed so that comparing is comparing integers.
+///
+/// The low octet is as it is encoded, without the constructed bit: the class, and the five low bits of the
+/// number. The other bits of the number stand above, so that a low number needs no unpacking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Tag(u32);
+pub struct Tag(pub(super) u32);
 
 impl Tag {
     /// End-of-contents octets.
@@ -70,11 +73,11 @@ impl Tag {
 
     /// Any tag; the number is cut to 28 bits.
     pub const fn new(class: Class, number: u32) -> Tag {
-        Tag((class as u32) << 28 | (number & 0x0fff_ffff))
+        Tag((class as u32) << 6).with_number(number)
     }
 
     pub(super) const fn from_identifier(octet: u8) -> Tag {
-        Tag(((octet & 0xc0) as u32) << 22 | (octet & 0x1f) as u32)
+        Tag((octet & 0xdf) as u32)
     }
 
     /// Number of identifier octets (X.690 8.1.2): one form only is valid for each number.
@@ -89,12 +92,12 @@ impl Tag {
     }
 
     pub(super) const fn with_number(self, number: u32) -> Tag {
-        Tag(self.0 & 0x3000_0000 | number)
+        Tag(self.0 & 0xc0 | number & 0x1f | (number & 0x0fff_ffff) >> 5 << 8)
     }
 
     /// The class.
     pub const fn class(self) -> Class {
-        match self.0 >> 28 {
+        match self.0 >> 6 & 3 {
             0 => Class::Universal,
             1 => Class::Application,
             2 => Class::Context,
@@ -104,6 +107,24 @@ impl Tag {
 
     /// The number.
     pub const fn number(self) -> u32 {
-        self.0 & 0x0fff_ffff
+        self.0 >> 8 << 5 | self.0 & 0x1f
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn class_and_number_survive_packing() {
+        for class in [Class::Universal, Class::Application, Class::Context, Class::Private] {
+            for number in [0, 1, 30, 31, 32, 127, 128, 0x3fff, 0x4000, 0x0fff_ffff] {
+                let tag = Tag::new(class, number);
+                assert_eq!((tag.class(), tag.number()), (class, number));
+                if number < 0x1f {
+                    assert_eq!(tag, Tag::from_identifier((class as u8) << 6 | number as u8));
+                }
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::base::limits::TRACE_ELEMENT_COUNT_MAX;
 use crate::p1::Error;
-use crate::p1::domain::GlobalDomainIdentifier;
+use crate::p1::domain::{GlobalDomainIdentifier, GlobalDomainIdentifierView};
 use crate::p1::scan::{ApduKind, Responsibility, Scan};
 use crate::routing::{Address, Candidate, ConnectorIndex, LinkStates, Table};
 
@@ -46,6 +46,8 @@ pub struct Target {
 pub struct Decision {
     targets: Vec<Target>,
     spare: Vec<Vec<u16>>,
+    /// The hash of each trace element's domain, the oldest first: read once, compared for each route.
+    visited: Vec<u64>,
 }
 
 impl Decision {
@@ -88,15 +90,34 @@ pub fn decide(
     decision: &mut Decision,
 ) -> Result<(), Error> {
     decision.clear();
-    let looped = has_looped(apdu, scan, context.domain);
+    let mut visited = std::mem::take(&mut decision.visited);
+    visited.clear();
+    visited.extend(scan.trace.iter().map(|element| {
+        // A domain that cannot be read is no domain of ours or a partner's, whatever hash it gets.
+        GlobalDomainIdentifierView::decode(element.domain.octets(apdu))
+            .map_or(0, |view| view.hash())
+    }));
+    let trace = Trace { apdu, scan, hashes: &visited };
+    let outcome = decide_by(&trace, context, decision);
+    decision.visited = visited;
+    outcome
+}
+
+fn decide_by(
+    trace: &Trace<'_>,
+    context: &Context<'_>,
+    decision: &mut Decision,
+) -> Result<(), Error> {
+    let Trace { apdu, scan, .. } = *trace;
+    let looped = trace.has_looped(context.domain);
     if scan.kind == ApduKind::Report {
-        let hop = route(scan.report_destination_name.octets(apdu), apdu, scan, context, looped)?;
+        let hop = route(scan.report_destination_name.octets(apdu), trace, context, looped)?;
         decision.add(hop, None);
         return Ok(());
     }
     for (index, recipient) in scan.recipients.iter().enumerate() {
         if recipient.responsibility() == Responsibility::Responsible {
-            let hop = route(recipient.or_name.octets(apdu), apdu, scan, context, looped)?;
+            let hop = route(recipient.or_name.octets(apdu), trace, context, looped)?;
             decision.add(hop, Some(index as u16));
         }
     }
@@ -105,8 +126,7 @@ pub fn decide(
 
 fn route(
     or_name: &[u8],
-    apdu: &[u8],
-    scan: &Scan,
+    trace: &Trace<'_>,
     context: &Context<'_>,
     looped: bool,
 ) -> Result<Hop, Error> {
@@ -119,7 +139,7 @@ fn route(
         matched = true;
         choose(candidates, context.links, |candidate| {
             (context.partner_domain)(candidate.connector)
-                .is_some_and(|domain| domain != context.domain && has_visited(apdu, scan, domain))
+                .is_some_and(|domain| domain != context.domain && trace.has_visited(domain))
         })
     });
     Ok(match chosen {
@@ -145,20 +165,29 @@ fn choose(
         .map(|candidate| candidate.connector)
 }
 
-fn has_visited(apdu: &[u8], scan: &Scan, domain: &GlobalDomainIdentifier) -> bool {
-    scan.trace.iter().any(|element| domain.is_named_by(element.domain.octets(apdu)))
+/// Where an APDU has been, by its trace.
+struct Trace<'a> {
+    apdu: &'a [u8],
+    scan: &'a Scan,
+    hashes: &'a [u64],
 }
 
-/// Whether the trace shows our domain left and entered again, or too many transfers (X.411 14.3.1
-/// (unverified)). Equal neighbours are no loop: the last elements may be our own domain's.
-fn has_looped(apdu: &[u8], scan: &Scan, domain: &GlobalDomainIdentifier) -> bool {
-    if scan.trace.len() >= TRACE_ELEMENT_COUNT_MAX {
-        return true;
+impl Trace<'_> {
+    fn has_visited(&self, domain: &GlobalDomainIdentifier) -> bool {
+        self.visits(domain).any(|visit| visit)
     }
-    let mut elements = scan
-        .trace
-        .iter()
-        .rev()
-        .skip_while(|element| domain.is_named_by(element.domain.octets(apdu)));
-    elements.any(|element| domain.is_named_by(element.domain.octets(apdu)))
+
+    /// Whether the trace shows our domain left and entered again, or too many transfers (X.411 14.3.1
+    /// (unverified)). Equal neighbours are no loop: the last elements may be our own domain's.
+    fn has_looped(&self, domain: &GlobalDomainIdentifier) -> bool {
+        self.hashes.len() >= TRACE_ELEMENT_COUNT_MAX
+            || self.visits(domain).rev().skip_while(|visit| *visit).any(|visit| visit)
+    }
+
+    /// For each element, the oldest first, whether it is this domain's.
+    fn visits(&self, domain: &GlobalDomainIdentifier) -> impl DoubleEndedIterator<Item = bool> {
+        self.hashes.iter().zip(&self.scan.trace).map(|(hash, element)| {
+            *hash == domain.hash() && domain.is_named_by(element.domain.octets(self.apdu))
+        })
+    }
 }

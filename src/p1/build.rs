@@ -338,7 +338,7 @@ pub fn encode_mts_identifier(
     out: &mut Vec<u8>,
 ) {
     write::constructed(out, tag::MTS_IDENTIFIER, |out| {
-        domain.encode(out);
+        out.extend_from_slice(domain.encoded());
         write::primitive(out, Tag::IA5_STRING, local_identifier.as_bytes());
     });
 }

@@ -6,22 +6,21 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::error::clause;
-use super::or_address::{OrAddress, TextError, folded_eq};
+use super::or_address::{OrAddress, TextError, folded_eq, folded_hash, mix};
 use super::{Error, tag};
-use crate::ber::{self, ErrorKind, Header, Reader, Tag, write};
+use crate::ber::{self, ErrorKind, Header, Reader, Tag, short_form, write};
 
 /// A domain by country, administration domain and, for a private domain, its identifier.
 ///
 /// Two are equal when they name the same domain: case and spacing do not count, nor whether a name was
 /// encoded as a NumericString or a PrintableString.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct GlobalDomainIdentifier {
-    /// ISO 3166 alpha-2 code or X.121 country code.
-    pub country: String,
-    /// Administration domain; a single space is any, and `0` none.
-    pub administration_domain: String,
-    /// Private domain.
-    pub private_domain: Option<String>,
+    country: String,
+    administration_domain: String,
+    private_domain: Option<String>,
+    encoded: Box<[u8]>,
+    hash: u64,
 }
 
 /// A [`GlobalDomainIdentifier`] in place.
@@ -88,11 +87,18 @@ impl<'a> GlobalDomainIdentifierView<'a> {
     /// The same, owned; octets that are no ASCII become replacement characters.
     pub fn to_owned(&self) -> GlobalDomainIdentifier {
         let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
-        GlobalDomainIdentifier {
-            country: text(self.country),
-            administration_domain: text(self.administration_domain),
-            private_domain: self.private_domain.map(text),
-        }
+        GlobalDomainIdentifier::new(
+            text(self.country),
+            text(self.administration_domain),
+            self.private_domain.map(text),
+        )
+    }
+
+    /// The hash of the names that count: equal domains have equal ones.
+    #[inline]
+    pub fn hash(&self) -> u64 {
+        let both = mix(folded_hash(self.country), folded_hash(self.administration_domain));
+        self.private_domain.map_or(both, |name| mix(both, folded_hash(name)))
     }
 }
 
@@ -117,14 +123,6 @@ const COUNTRY: u8 = 0x61;
 const ADMINISTRATION: u8 = 0x62;
 const NUMERIC: u8 = 0x12;
 const PRINTABLE: u8 = 0x13;
-
-/// The identifier octet, the content and what follows of an element with one length octet.
-#[inline]
-fn short_form(octets: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&[identifier, size], rest) = octets.split_first_chunk()?;
-    let (content, rest) = rest.split_at_checked(usize::from(size))?;
-    (size < 0x80).then_some((identifier, content, rest))
-}
 
 /// A name inside an explicit application tag.
 fn choice<'a>(reader: &mut Reader<'a>, tag: Tag) -> Result<&'a [u8], Error> {
@@ -156,6 +154,33 @@ fn unexpected(header: &Header) -> Error {
 }
 
 impl GlobalDomainIdentifier {
+    /// A domain of these names: country (ISO 3166 alpha-2 or X.121 code), administration domain (a single
+    /// space is any, and `0` none), private domain.
+    pub fn new(
+        country: String,
+        administration_domain: String,
+        private_domain: Option<String>,
+    ) -> GlobalDomainIdentifier {
+        let mut encoded = Vec::new();
+        write::constructed(&mut encoded, tag::GLOBAL_DOMAIN_IDENTIFIER, |out| {
+            encode_country_name(&country, out);
+            encode_administration_domain_name(&administration_domain, out);
+            if let Some(name) = &private_domain {
+                write::primitive(out, Tag::PRINTABLE_STRING, name.as_bytes());
+            }
+        });
+        let encoded = encoded.into_boxed_slice();
+        let mut domain = GlobalDomainIdentifier {
+            country,
+            administration_domain,
+            private_domain,
+            encoded,
+            hash: 0,
+        };
+        domain.hash = domain.view().hash();
+        domain
+    }
+
     /// The same, borrowed, for comparing.
     pub fn view(&self) -> GlobalDomainIdentifierView<'_> {
         GlobalDomainIdentifierView {
@@ -172,20 +197,19 @@ impl GlobalDomainIdentifier {
 
     /// Whether a whole GlobalDomainIdentifier element names this domain; one that cannot be read does not.
     pub fn is_named_by(&self, element: &[u8]) -> bool {
-        GlobalDomainIdentifierView::decode(element).is_ok_and(|view| view == self.view())
+        element == self.encoded()
+            || GlobalDomainIdentifierView::decode(element).is_ok_and(|view| view == self.view())
     }
 
-    /// Appends a GlobalDomainIdentifier element.
-    ///
-    /// A country of digits becomes a NumericString, all else a PrintableString.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        write::constructed(out, tag::GLOBAL_DOMAIN_IDENTIFIER, |out| {
-            encode_country_name(&self.country, out);
-            encode_administration_domain_name(&self.administration_domain, out);
-            if let Some(name) = &self.private_domain {
-                write::primitive(out, Tag::PRINTABLE_STRING, name.as_bytes());
-            }
-        });
+    /// Its GlobalDomainIdentifier element: a country of digits as a NumericString, all else as
+    /// PrintableStrings.
+    pub fn encoded(&self) -> &[u8] {
+        &self.encoded
+    }
+
+    /// As [`GlobalDomainIdentifierView::hash`].
+    pub fn hash(&self) -> u64 {
+        self.hash
     }
 }
 
@@ -207,7 +231,7 @@ pub(super) fn encode_administration_domain_name(name: &str, out: &mut Vec<u8>) {
 
 impl PartialEq for GlobalDomainIdentifier {
     fn eq(&self, other: &Self) -> bool {
-        self.view() == other.view()
+        self.hash == other.hash && self.view() == other.view()
     }
 }
 
@@ -244,9 +268,7 @@ mod tests {
         let element = b"\x63\x16\x61\x04\x13\x02XX\x62\x06\x13\x04TEST\x13\x06PPTEST";
         let domain = GlobalDomainIdentifier::decode(element).unwrap();
         assert_eq!(domain.to_string(), "C=XX;A=TEST;P=PPTEST");
-        let mut encoded = Vec::new();
-        domain.encode(&mut encoded);
-        assert_eq!(encoded, element);
+        assert_eq!(domain.encoded(), element);
         assert!(domain.is_named_by(element));
     }
 
@@ -278,9 +300,10 @@ mod tests {
         element.extend(b"\x12\x017");
         element[1] += 3;
         assert!(domain.is_named_by(&element));
+        assert_eq!(GlobalDomainIdentifierView::decode(&element).unwrap().hash(), domain.hash());
         let administration: GlobalDomainIdentifier = "C=GB;A= ".parse().unwrap();
-        assert_eq!(administration.private_domain, None);
-        assert_eq!(administration.administration_domain, " ");
+        assert_eq!(administration.view().private_domain, None);
+        assert_eq!(administration.view().administration_domain, b" ");
     }
 
     #[test]

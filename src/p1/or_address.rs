@@ -17,9 +17,11 @@ use crate::ber::{Header, Reader, Tag};
 
 mod fold;
 mod owned;
+mod short;
 
-pub use fold::{fold_into, folded, folded_eq};
+pub use fold::{folded, folded_eq, folded_hash, mix};
 pub use owned::{DomainDefinedAttribute, OrAddress, TextError};
+pub use short::visit_short_form;
 
 /// Which attribute of an O/R address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

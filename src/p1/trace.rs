@@ -15,10 +15,12 @@ pub fn encode_trace_element(
     action: RoutingAction,
     out: &mut Vec<u8>,
 ) {
-    write::constructed(out, Tag::SEQUENCE, |out| {
-        domain.encode(out);
-        encode_supplied_information(arrival, action, out);
-    });
+    let domain = domain.encoded();
+    let supplied = supplied_information(arrival, action);
+    write::identifier(out, Tag::SEQUENCE, true);
+    write::length(out, domain.len() + supplied.len());
+    out.extend_from_slice(domain);
+    out.extend_from_slice(&supplied);
 }
 
 /// Appends one element of internal-trace-information.
@@ -30,9 +32,9 @@ pub fn encode_internal_trace_element(
     out: &mut Vec<u8>,
 ) {
     write::constructed(out, Tag::SEQUENCE, |out| {
-        domain.encode(out);
+        out.extend_from_slice(domain.encoded());
         write::primitive(out, Tag::IA5_STRING, mta_name.as_bytes());
-        encode_supplied_information(arrival, action, out);
+        out.extend_from_slice(&supplied_information(arrival, action));
     });
 }
 
@@ -55,11 +57,13 @@ pub(super) fn encode_standard_extension_type(number: i64, out: &mut Vec<u8>) {
     });
 }
 
-fn encode_supplied_information(arrival: WallTime, action: RoutingAction, out: &mut Vec<u8>) {
-    write::constructed(out, Tag::SET, |out| {
-        write::primitive(out, tag::ARRIVAL_TIME, &utc_time(arrival));
-        write::integer(out, tag::ROUTING_ACTION, action as i64);
-    });
+/// DomainSuppliedInformation or MTASuppliedInformation with nothing but what must be there: a SET of
+/// arrival-time `[0]` and routing-action `[2]`, in the order of their tags.
+fn supplied_information(arrival: WallTime, action: RoutingAction) -> [u8; 20] {
+    let mut octets = *b"\x31\x12\x80\x0d-------------\x82\x01-";
+    octets[4..17].copy_from_slice(&utc_time(arrival));
+    octets[19] = action as u8;
+    octets
 }
 
 #[cfg(test)]

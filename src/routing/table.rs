@@ -7,7 +7,7 @@
 
 use super::pattern::{Attribute, Pattern};
 use crate::p1::Error;
-use crate::p1::or_address::{folded_eq, visit_attributes};
+use crate::p1::or_address::{folded_eq, folded_hash, mix, visit_attributes, visit_short_form};
 
 /// A connector's place in the configuration snapshot that the table was compiled with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,6 +37,16 @@ impl<'a> Address<'a> {
     /// # Errors
     /// When it is malformed.
     pub fn read(or_name: &'a [u8]) -> Result<Address<'a>, Error> {
+        let mut address = Address::default();
+        let is_short_form = visit_short_form(or_name, |kind, octets| {
+            if let Some(attribute) = Attribute::of_kind(kind) {
+                address.values[attribute as usize].get_or_insert(octets);
+            }
+        });
+        if is_short_form { Ok(address) } else { Address::read_any_form(or_name) }
+    }
+
+    fn read_any_form(or_name: &'a [u8]) -> Result<Address<'a>, Error> {
         let mut address = Address::default();
         let mut ranks = [u8::MAX; Attribute::COUNT];
         visit_attributes(or_name, |found| {
@@ -68,15 +78,25 @@ pub struct Candidate {
 /// Entries that fix the same attributes and the same values, cheapest first.
 #[derive(Debug)]
 struct Bucket {
+    /// The values in the order of their attributes, each behind its size in two octets.
     values: Box<[u8]>,
     candidates: Box<[Candidate]>,
+}
+
+/// A place in the hash index.
+#[derive(Debug, Clone, Copy, Default)]
+struct Slot {
+    /// The half of the hash that does not choose the slot: another one spares the look at the bucket.
+    tag: u32,
+    /// 0 is empty, else a bucket's index plus one.
+    bucket: u32,
 }
 
 #[derive(Debug)]
 struct Group {
     mask: u16,
-    /// Open addressing, a power of two; 0 is empty, else a bucket's index plus one.
-    index: Box<[u32]>,
+    /// Open addressing, a power of two.
+    index: Box<[Slot]>,
     buckets: Vec<Bucket>,
 }
 
@@ -108,7 +128,7 @@ impl Table {
 
     /// The connectors of the most specific matching entries, cheapest first; none when nothing matches.
     pub fn lookup(&self, address: &Address<'_>) -> &[Candidate] {
-        let hashes = Hashes::of(self.mask, |attribute| address.value(attribute));
+        let hashes = Hashes::of(self.mask, |attribute| address.values[attribute]);
         self.groups.iter().find_map(|group| group.lookup(address, &hashes)).unwrap_or(&[])
     }
 
@@ -118,7 +138,7 @@ impl Table {
         address: &Address<'_>,
         mut accept: impl FnMut(&[Candidate]) -> Option<ConnectorIndex>,
     ) -> Option<ConnectorIndex> {
-        let hashes = Hashes::of(self.mask, |attribute| address.value(attribute));
+        let hashes = Hashes::of(self.mask, |attribute| address.values[attribute]);
         self.groups.iter().find_map(|group| group.lookup(address, &hashes).and_then(&mut accept))
     }
 }
@@ -128,18 +148,20 @@ impl Group {
         let members: Vec<&Entry> =
             entries.iter().filter(|entry| entry.pattern.mask() == mask).collect();
         let slot_count = (members.len() * 2).next_power_of_two();
-        let mut index = vec![0u32; slot_count].into_boxed_slice();
+        let mut index = vec![Slot::default(); slot_count].into_boxed_slice();
         let mut gathered: Vec<(Vec<u8>, Vec<Candidate>)> = Vec::new();
         for entry in members {
             let values = joined_values(mask, &entry.pattern);
             let candidate = Candidate { connector: entry.connector, cost: entry.cost };
-            let hashes = Hashes::of(mask, |attribute| entry.pattern.value(attribute));
-            let mut slot = hashes.of_group(mask) as usize & (slot_count - 1);
+            let hashes =
+                Hashes::of(mask, |attribute| entry.pattern.value(Attribute::ALL[attribute]));
+            let hash = hashes.of_group(mask);
+            let mut slot = hash as usize & (slot_count - 1);
             loop {
-                match index[slot] {
+                match index[slot].bucket {
                     0 => {
                         gathered.push((values, vec![candidate]));
-                        index[slot] = gathered.len() as u32;
+                        index[slot] = Slot { tag: tag(hash), bucket: gathered.len() as u32 };
                         break;
                     }
                     bucket if gathered[bucket as usize - 1].0 == values => {
@@ -164,39 +186,57 @@ impl Group {
         if self.mask & !hashes.present != 0 {
             return None;
         }
+        let hash = hashes.of_group(self.mask);
         let slot_mask = self.index.len() - 1;
-        let mut slot = hashes.of_group(self.mask) as usize & slot_mask;
+        let mut at = hash as usize & slot_mask;
         loop {
-            let bucket = self.buckets.get((self.index[slot] as usize).checked_sub(1)?)?;
-            if self.matches(bucket, address) {
-                return Some(&bucket.candidates);
+            let slot = self.index[at];
+            let bucket = slot.bucket.checked_sub(1)?;
+            if slot.tag == tag(hash) {
+                let bucket = self.buckets.get(bucket as usize)?;
+                if self.matches(bucket, address) {
+                    return Some(&bucket.candidates);
+                }
             }
-            slot = (slot + 1) & slot_mask;
+            at = (at + 1) & slot_mask;
         }
     }
 
     fn matches(&self, bucket: &Bucket, address: &Address<'_>) -> bool {
-        let expected = bucket.values.split(|octet| *octet == 0);
-        attributes(self.mask).zip(expected).all(|(attribute, expected)| {
-            address.value(attribute).is_some_and(|value| folded_eq(value, expected))
+        let mut rest = &bucket.values[..];
+        attributes(self.mask).all(|attribute| {
+            let Some((size, behind)) = rest.split_first_chunk() else { return false };
+            let size = usize::from(u16::from_le_bytes(*size));
+            let Some((expected, behind)) = behind.split_at_checked(size) else { return false };
+            rest = behind;
+            address.values[attribute].is_some_and(|value| folded_eq(value, expected))
         })
     }
 }
 
-fn attributes(mask: u16) -> impl Iterator<Item = Attribute> {
-    let mut rest = mask;
+fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+/// The attributes of a mask, as indices.
+#[inline]
+fn attributes(mask: u16) -> impl Iterator<Item = usize> {
+    let mut rest = mask & ALL_ATTRIBUTES;
     std::iter::from_fn(move || {
-        let attribute = Attribute::ALL.get(rest.trailing_zeros() as usize)?;
-        rest &= rest - 1;
-        Some(*attribute)
+        let attribute = rest.trailing_zeros() as usize;
+        rest &= rest.checked_sub(1)?;
+        Some(attribute)
     })
 }
+
+const ALL_ATTRIBUTES: u16 = (1 << Attribute::COUNT) - 1;
 
 fn joined_values(mask: u16, pattern: &Pattern) -> Vec<u8> {
     let mut joined = Vec::new();
     for attribute in attributes(mask) {
-        joined.extend_from_slice(pattern.value(attribute).unwrap_or_default());
-        joined.push(0);
+        let value = pattern.value(Attribute::ALL[attribute]).unwrap_or_default();
+        joined.extend_from_slice(&(value.len() as u16).to_le_bytes());
+        joined.extend_from_slice(value);
     }
     joined
 }
@@ -211,45 +251,22 @@ struct Hashes {
 impl Hashes {
     /// Those of the attributes in `mask`.
     #[inline]
-    fn of<'a>(mask: u16, value: impl Fn(Attribute) -> Option<&'a [u8]>) -> Hashes {
+    fn of<'a>(mask: u16, value: impl Fn(usize) -> Option<&'a [u8]>) -> Hashes {
         let mut hashes = Hashes { values: [0; Attribute::COUNT], present: 0 };
         for attribute in attributes(mask) {
             if let Some(value) = value(attribute) {
-                hashes.values[attribute as usize] = hash_octets(value);
-                hashes.present |= 1 << attribute as u16;
+                hashes.values[attribute] = folded_hash(value);
+                hashes.present |= 1 << attribute;
             }
         }
         hashes
     }
 
     /// The hash of a group's values together.
+    #[inline]
     fn of_group(&self, mask: u16) -> u64 {
-        let hash = |attribute| self.values[attribute as usize];
-        attributes(mask).fold(0, |all, attribute| mix(all, hash(attribute)))
+        attributes(mask).fold(0, |all, attribute| mix(all, self.values[attribute]))
     }
-}
-
-/// Values that fold to the same hash to the same: spaces are left out, and so is the bit that tells cases
-/// apart, which costs less than folding. Good enough for short values, eight octets at a time.
-#[inline]
-fn hash_octets(octets: &[u8]) -> u64 {
-    let (mut hash, mut word, mut count) = (0, 0u64, 0u32);
-    for octet in octets {
-        if *octet != b' ' {
-            word = word << 8 | u64::from(octet | 0x20);
-            count += 1;
-            if count % 8 == 0 {
-                hash = mix(hash, word);
-            }
-        }
-    }
-    mix(hash, word)
-}
-
-#[inline]
-fn mix(hash: u64, word: u64) -> u64 {
-    let product = (hash.rotate_left(29) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    product ^ product >> 32
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ impl<E: Engine> Shard<E> {
             state.associations.opening_began();
             state.queue.set_memory_aside();
             let address = addresses[state.next_address % addresses.len()];
-            let recovering = self.to_recover(connector);
+            let recovering = self.association_to_recover(connector);
             let key = self.connections.insert(Role::Calling, address, now);
             let Some(mut connection) = self.connections.take(key) else { return };
             connection.connector = Some(connector);

@@ -76,7 +76,7 @@ impl<E: Engine> Shard<E> {
     }
 
     /// The association that the next one to open is to recover, if any.
-    pub(super) fn to_recover(
+    pub(super) fn association_to_recover(
         &mut self,
         connector: ConnectorIndex,
     ) -> Option<SessionConnectionIdentifier> {
@@ -321,8 +321,7 @@ impl<E: Engine> Shard<E> {
                 })
         };
         let keys = self.connections.keys();
-        let found =
-            keys.into_iter().find(|key| self.connections.get(*key).iter().any(|it| is_it(&it)));
+        let found = keys.into_iter().find(|key| self.connections.get(*key).iter().any(is_it));
         let Some(mut connection) = found.and_then(|key| self.connections.take(key)) else { return };
         connection.fault = Some(LinkFault::Broken);
         self.fail_connection(&mut connection, "the partner recovers it on another connection");

@@ -156,11 +156,11 @@ impl OrAddress {
         if *self != domain {
             return None;
         }
-        Some(GlobalDomainIdentifier {
-            country: domain.country?,
-            administration_domain: domain.administration_domain?,
-            private_domain: domain.private_domain,
-        })
+        Some(GlobalDomainIdentifier::new(
+            domain.country?,
+            domain.administration_domain?,
+            domain.private_domain,
+        ))
     }
 
     /// Appends an ORName element with this address and no directory name.

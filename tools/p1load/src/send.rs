@@ -136,11 +136,11 @@ impl Shape {
 
 /// The management domain that an address stands in.
 fn domain_of(address: &OrAddress) -> Option<GlobalDomainIdentifier> {
-    Some(GlobalDomainIdentifier {
-        country: address.country.clone()?,
-        administration_domain: address.administration_domain.clone()?,
-        private_domain: address.private_domain.clone(),
-    })
+    Some(GlobalDomainIdentifier::new(
+        address.country.clone()?,
+        address.administration_domain.clone()?,
+        address.private_domain.clone(),
+    ))
 }
 
 /// What `p1load send` tells.
