@@ -3,6 +3,7 @@
 use crate::base::buffer::Lease;
 use crate::base::clock::WallTime;
 use crate::p1::Error;
+use crate::p1::body_part::BodyPart;
 use crate::p1::build::{CONTENT_TYPE_P22, MessageBuilder};
 use crate::p1::domain::GlobalDomainIdentifier;
 use crate::p1::ipm::Ipm;
@@ -71,7 +72,7 @@ impl Template {
             originator: &config.originator,
             primary_recipients: &config.recipients,
             subject: Some(&config.subject),
-            text,
+            body: &[BodyPart::Ia5Text(text)],
         }
         .build();
         Template::of_content(config, CONTENT_TYPE_P22, &content, now)

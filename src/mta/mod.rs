@@ -2,9 +2,10 @@
 //!
 //! [`decide`] takes a scanned APDU, the relay's identity, the routing snapshot and the time, and says
 //! where each recipient goes. [`metadata`] is what the store keeps of that decision; [`prepare`] makes
-//! the octets that leave, by patching the original.
+//! the octets that leave, by patching the original; for a partner of 1984 [`downgrade`] does.
 
 pub mod decide;
+pub mod downgrade;
 pub mod metadata;
 pub mod prepare;
 pub mod quirks;

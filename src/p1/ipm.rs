@@ -1,7 +1,8 @@
-//! Interpersonal messages with one IA5 text (IPM, X.420 IPMSInformationObjects): written for a load
-//! generator, and read to get the text back. A relay never looks at contents.
+//! Interpersonal messages (IPM, X.420 IPMSInformationObjects): written for a load generator, and read to get
+//! the body back. A relay never looks at contents.
 
 use super::Error;
+use super::body_part::{self, BodyPart, ReadBodyPart};
 use super::error::clause;
 use super::or_address::OrAddress;
 use super::scan::expect;
@@ -18,8 +19,8 @@ pub struct Ipm<'a> {
     pub primary_recipients: &'a [OrAddress],
     /// What it is about, in characters that T.61 shares with ASCII.
     pub subject: Option<&'a str>,
-    /// The text, IA5 characters.
-    pub text: &'a [u8],
+    /// What it says, at least one part.
+    pub body: &'a [BodyPart<'a>],
 }
 
 const IPM: Tag = Tag::context(0);
@@ -29,24 +30,15 @@ const ORIGINATOR: Tag = Tag::context(0);
 const PRIMARY_RECIPIENTS: Tag = Tag::context(2);
 const SUBJECT: Tag = Tag::context(8);
 const RECIPIENT: Tag = Tag::context(0);
-// BodyPart, IA5TextParameters
-const IA5_TEXT: Tag = Tag::context(0);
-const REPERTOIRE: Tag = Tag::context(0);
-const REPERTOIRE_IA5: i64 = 5;
 
 impl Ipm<'_> {
-    /// The content octets of a P22 message.
+    /// The content octets of a P22 message; of a P2 message too, where the body is of IA5 texts.
     pub fn build(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(256 + self.text.len());
+        let mut out = Vec::with_capacity(256);
         write::constructed(&mut out, IPM, |out| {
             write::constructed(out, Tag::SET, |out| self.encode_heading(out));
             write::constructed(out, Tag::SEQUENCE, |out| {
-                write::constructed(out, IA5_TEXT, |out| {
-                    write::constructed(out, Tag::SET, |out| {
-                        write::integer(out, REPERTOIRE, REPERTOIRE_IA5);
-                    });
-                    write::primitive(out, Tag::IA5_STRING, self.text);
-                });
+                self.body.iter().for_each(|part| part.encode(out));
             });
         });
         out
@@ -80,11 +72,13 @@ pub struct IpmText {
     pub identifier: Vec<u8>,
     /// The subject, raw T.61.
     pub subject: Option<Vec<u8>>,
-    /// The first IA5 text body part; `None` when there is none.
+    /// The first text body part, IA5 or general; `None` when there is none.
     pub text: Option<Vec<u8>>,
+    /// The other body parts, in their order.
+    pub others: Vec<ReadBodyPart>,
 }
 
-/// Reads identifier, subject and first IA5 text of the content octets of a P2 or P22 message.
+/// Reads identifier, subject and body of the content octets of a P2 or P22 message.
 pub fn read_text(content: &[u8]) -> Result<IpmText, Error> {
     let mut reader = Reader::new(content);
     let ipm = reader.header()?;
@@ -99,10 +93,13 @@ pub fn read_text(content: &[u8]) -> Result<IpmText, Error> {
     expect(&body, Tag::SEQUENCE)?;
     let parts = reader.enter(&body)?;
     while let Some(part) = reader.next(&parts)? {
-        if part.tag == IA5_TEXT && read.text.is_none() {
-            read.text = Some(read_ia5_text(&mut reader, &part)?);
-        } else {
-            reader.skip(&part)?;
+        match body_part::read(&mut reader, &part)? {
+            ReadBodyPart::Ia5Text(text) | ReadBodyPart::GeneralText(text)
+                if read.text.is_none() =>
+            {
+                read.text = Some(text);
+            }
+            other => read.others.push(other),
         }
     }
     reader.leave(&scope)?;
@@ -137,19 +134,6 @@ fn read_heading(reader: &mut Reader<'_>, header: &Header, read: &mut IpmText) ->
     Ok(())
 }
 
-fn read_ia5_text(reader: &mut Reader<'_>, header: &Header) -> Result<Vec<u8>, Error> {
-    let scope = reader.enter(header)?;
-    let mut text = Vec::new();
-    while let Some(part) = reader.next(&scope)? {
-        if part.tag == Tag::IA5_STRING {
-            reader.string_into(&part, &mut text)?;
-        } else {
-            reader.skip(&part)?;
-        }
-    }
-    Ok(text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,12 +148,25 @@ mod tests {
             originator: &originator,
             primary_recipients: &recipients,
             subject: Some("greeting"),
-            text: &text,
+            body: &[
+                BodyPart::Ia5Text(&text),
+                BodyPart::Iso8859Text(b"Gr\xfc\xdfe"),
+                BodyPart::File { name: b"a.bin", octets: &[0, 1, 0xff] },
+                BodyPart::File { name: b"", octets: b"" },
+            ],
         };
         let read = read_text(&ipm.build()).unwrap();
         assert_eq!(read.identifier, b"1");
         assert_eq!(read.subject.unwrap(), b"greeting");
         assert_eq!(read.text.unwrap(), text);
+        assert_eq!(
+            read.others,
+            [
+                ReadBodyPart::GeneralText(b"Gr\xfc\xdfe".to_vec()),
+                ReadBodyPart::File { name: Some(b"a.bin".to_vec()), octets: vec![0, 1, 0xff] },
+                ReadBodyPart::File { name: None, octets: Vec::new() },
+            ]
+        );
     }
 
     #[test]

@@ -95,9 +95,36 @@ impl Patched {
         self.slices(apdu).for_each(|slice| out.extend_from_slice(slice));
     }
 
+    /// Forgets all edits and pieces.
+    pub(super) fn begin(&mut self) {
+        self.inserted.clear();
+        self.pieces.clear();
+        self.edits.clear();
+    }
+
+    /// How many edits and inserted octets there are, to come back to by [`Patched::rewind`].
+    pub(super) fn mark(&self) -> (usize, usize) {
+        (self.edits.len(), self.inserted.len())
+    }
+
+    /// Takes back the edits made since a [`Patched::mark`].
+    pub(super) fn rewind(&mut self, (edit_count, inserted_size): (usize, usize)) {
+        self.edits.truncate(edit_count);
+        self.inserted.truncate(inserted_size);
+    }
+
+    /// Makes pieces of the edits made since [`Patched::begin`], over an original of `size` octets.
+    ///
+    /// Edits at one position stay in the order in which they were made: an insertion there must come
+    /// before a removal.
+    pub(super) fn finish(&mut self, size: u32) {
+        sort_by_position(&mut self.edits);
+        assemble(self, size);
+    }
+
     /// Puts `fill`'s octets in the place of `removed`; gives by how much the whole grows.
     #[inline]
-    fn edit(&mut self, removed: Span, fill: impl FnOnce(&mut Vec<u8>)) -> i64 {
+    pub(super) fn edit(&mut self, removed: Span, fill: impl FnOnce(&mut Vec<u8>)) -> i64 {
         let start = self.inserted.len() as u32;
         fill(&mut self.inserted);
         let insert = Span::new(start, self.inserted.len() as u32);
@@ -108,7 +135,7 @@ impl Patched {
     /// Changes the length of an element whose content grows by `growth`; gives by how much the element
     /// as a whole grows.
     #[inline]
-    fn lengthen(&mut self, header: &Header, growth: i64) -> i64 {
+    pub(super) fn lengthen(&mut self, header: &Header, growth: i64) -> i64 {
         let Length::Definite(size) = header.length() else { return growth };
         if growth == 0 {
             return 0;
@@ -139,10 +166,7 @@ fn length_as_long_as(out: &mut Vec<u8>, size: usize, octet_count: usize) {
 /// follows it in the original follows the pieces unchanged. `scan` must be a successful one of these
 /// octets.
 pub fn patch(apdu: &[u8], scan: &Scan, changes: &RelayChanges<'_>, out: &mut Patched) {
-    out.inserted.clear();
-    out.pieces.clear();
-    out.edits.clear();
-
+    out.begin();
     let mut growth = 0;
     if let Some(element) = changes.trace_element {
         growth += append(out, &scan.trace_information, element);
@@ -164,10 +188,7 @@ pub fn patch(apdu: &[u8], scan: &Scan, changes: &RelayChanges<'_>, out: &mut Pat
             }
         }
     }
-    // Stable, for two insertions at one place stay in the order in which they were made; the lists are
-    // short and nearly sorted, for which insertion is the fastest way and needs no memory.
-    sort_by_position(&mut out.edits);
-    assemble(out, apdu.len() as u32);
+    out.finish(apdu.len() as u32);
 }
 
 /// Puts `octets` behind the content of `element`; gives by how much it grows as a whole.
@@ -217,6 +238,8 @@ fn internal_trace(out: &mut Patched, scan: &Scan, change: InternalTraceChange<'_
     }
 }
 
+/// Stable, for two insertions at one place stay in the order in which they were made; the lists are
+/// short and nearly sorted, for which insertion is the fastest way and needs no memory.
 fn sort_by_position(edits: &mut [Edit]) {
     for index in 1..edits.len() {
         let mut at = index;

@@ -1,6 +1,7 @@
 //! MTS-APDUs to send: from one domain, with one trace element, to recipients named by their texts.
 
 use p1relay::base::clock::WallTime;
+use p1relay::p1::body_part::BodyPart;
 use p1relay::p1::build::{
     MessageBuilder, ProbeBuilder, ReportBuilder, ReportType, ReportedRecipient,
     encode_mts_identifier,
@@ -49,7 +50,7 @@ pub(crate) fn interpersonal(local_identifier: &str, recipients: &[&str], text: &
         originator: &address(ORIGINATOR),
         primary_recipients: &addresses,
         subject: Some("wire"),
-        text,
+        body: &[BodyPart::Ia5Text(text)],
     }
     .build();
     message(local_identifier, recipients, &content)
