@@ -25,12 +25,21 @@ const IPM: Tag = Tag::context(0);
 const IPN: Tag = Tag::context(1);
 const IPM_IDENTIFIER: Tag = Tag::application(11);
 
-/// The fit of content octets: the whole, or as many as there are of the beginning.
+/// The fit of a whole content.
 pub fn fit_of_content(content: &[u8]) -> Fit {
-    let mut check = Check { reader: Reader::over_prefix(content) };
+    fit(Reader::new(content), content.len())
+}
+
+/// The fit of a content of which the beginning is at hand.
+pub fn fit_of_prefix(prefix: &[u8]) -> Fit {
+    fit(Reader::over_prefix(prefix), prefix.len())
+}
+
+fn fit(reader: Reader<'_>, size: usize) -> Fit {
+    let mut check = Check { reader };
     let ended = check.information_object().and_then(|()| {
         // A prefix may end anywhere; what is at hand must not go on behind the object.
-        if (check.reader.position() as usize) < content.len() {
+        if (check.reader.position() as usize) < size {
             return Err(Stop::Later("octets behind the content's end"));
         }
         Ok(())
@@ -49,8 +58,10 @@ pub(super) fn fit_of_scanned(apdu: &[u8], scan: &Scan) -> Fit {
     let start = header.content_start as usize;
     match header.length() {
         Length::Definite(size) if !header.is_constructed() => {
-            let end = (start + size as usize).min(apdu.len());
-            fit_of_content(apdu.get(start..end).unwrap_or_default())
+            match apdu.get(start..start + size as usize) {
+                Some(content) => fit_of_content(content),
+                None => fit_of_prefix(apdu.get(start..).unwrap_or_default()),
+            }
         }
         _ if scan.content.is_none() => Fit::Unseen,
         _ => match scan.content_octets(apdu) {
@@ -307,7 +318,8 @@ mod tests {
         let known_from = content.len() - 5 - 6;
         for size in 0..content.len() {
             let expected = if size < known_from { Fit::Unseen } else { Fit::Fits };
-            assert_eq!(fit_of_content(&content[..size]), expected, "{size}");
+            assert_eq!(fit_of_prefix(&content[..size]), expected, "{size}");
+            assert!(matches!(fit_of_content(&content[..size]), Fit::Later(_)));
         }
     }
 

@@ -27,7 +27,7 @@ mod rule;
 mod walk;
 mod words;
 
-pub use content::{Fit, fit_of_content};
+pub use content::{Fit, fit_of_content, fit_of_prefix};
 pub use rule::{Change, Detail, Effect, Place, Rule};
 
 use walk::Walk;

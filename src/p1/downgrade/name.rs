@@ -242,8 +242,9 @@ impl<'a> Seen<'a> {
     /// Whether this is another spelling of an attribute that stands in printable characters.
     fn is_variant(&self, number: i64) -> bool {
         match number {
-            // teletex-common-name, universal-common-name
-            2 | 24 => self.has(PRINTABLE_COMMON_NAME),
+            TELETEX_COMMON_NAME => self.has(PRINTABLE_COMMON_NAME),
+            // universal-common-name
+            24 => self.has(PRINTABLE_COMMON_NAME) || self.has(TELETEX_COMMON_NAME),
             // Organization-name, personal-name, organizational-unit-names, domain-defined-attributes, each
             // teletex and universal.
             3 | 25 => self.has_organization,
