@@ -1,4 +1,4 @@
-//! Scanning, reading addresses and patching allocate nothing once their buffers have grown.
+//! Scanning, reading addresses, patching and downgrading allocate nothing once their buffers have grown.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -6,6 +6,7 @@ use std::cell::Cell;
 use p1relay::base::clock::WallTime;
 use p1relay::p1::build::MessageBuilder;
 use p1relay::p1::domain::GlobalDomainIdentifier;
+use p1relay::p1::downgrade::{Downgrade, Options, Outcome, downgrade};
 use p1relay::p1::or_address;
 use p1relay::p1::patch::{InternalTraceChange, Patched, RelayChanges, patch};
 use p1relay::p1::scan::{Responsibility, Scan, scan};
@@ -106,4 +107,23 @@ fn the_data_path_allocates_nothing_in_steady_state() {
         assert_eq!(again, warm);
     }
     assert_eq!(COUNT.get() - before, 0);
+}
+
+#[test]
+fn downgrading_allocates_nothing_in_steady_state() {
+    let domain: GlobalDomainIdentifier = "C=GB;A=CARRIER;P=ACME".parse().expect("a domain");
+    let mut later = message(40, &domain);
+    // P2 in place of P22: the content is no interpersonal message.
+    let at = later.windows(3).position(|octets| octets == [0x46, 1, 22]).expect("a content type");
+    later[at + 2] = 2;
+    let (mut found, mut result) = (Scan::new(), Downgrade::new());
+    scan(&later, &mut found).expect("a valid message");
+    let mut run = |apdu: &[u8]| downgrade(apdu, &found, &Options::default(), &mut result);
+    assert_eq!(run(&later), Ok(Outcome::Downgraded));
+    let before = COUNT.get();
+    for _ in 0..1000 {
+        assert_eq!(run(&later), Ok(Outcome::Downgraded));
+    }
+    assert_eq!(COUNT.get() - before, 0);
+    assert_eq!(result.changes().len(), 41);
 }

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::CommonName;
 use super::rule::{Detail, Place, Rule};
 use super::walk::Walk;
-use crate::ber::{Element, Header, Tag, write};
+use crate::ber::{Element, Header, Reader, Tag, write};
 use crate::p1::Error;
 use crate::p1::error::clause;
 use crate::p1::or_address::folded_eq;
@@ -31,20 +31,27 @@ pub(super) enum NameUse {
     Reported,
 }
 
-/// What was seen of a name.
+/// Where the parts of a name stand.
+#[derive(Default)]
+struct Parts {
+    standard: Option<Element>,
+    domain_defined: Option<Element>,
+    extension: Option<Element>,
+    directory_name: Option<Element>,
+}
+
+/// What was seen in the parts of a name.
 #[derive(Default)]
 struct Seen<'a> {
     has_attributes: bool,
     has_organization: bool,
     has_personal_name: bool,
     has_organizational_units: bool,
-    domain_defined: Option<Element>,
     domain_defined_count: usize,
     /// The value of a domain-defined attribute `Common`.
     common: Option<&'a [u8]>,
-    extension_attributes: Option<Element>,
+    /// Extension attributes: their numbers, and the content of their values.
     attributes: SmallVec<[(i64, &'a [u8]); 4]>,
-    directory_name: Option<Element>,
 }
 
 // BuiltInStandardAttributes
@@ -69,105 +76,41 @@ impl<'a> Walk<'a, '_> {
         place: Place,
     ) -> Result<bool, Error> {
         let open = self.open(header)?;
-        let mut seen = Seen::default();
+        let mut parts = Parts::default();
         while let Some(part) = self.next(&open)? {
-            match part.tag {
-                Tag::SEQUENCE if part.start == header.content_start => {
-                    self.see_standard_attributes(&part, &mut seen)?;
-                }
-                Tag::SEQUENCE => self.see_domain_defined(&part, &mut seen)?,
-                Tag::SET => self.see_extension_attributes(&part, &mut seen)?,
-                DIRECTORY_NAME => seen.directory_name = Some(self.skip(&part)?),
-                _ => {
-                    self.skip(&part)?;
-                }
+            let element = self.skip(&part)?;
+            let known = match part.tag {
+                Tag::SEQUENCE if part.start == header.content_start => &mut parts.standard,
+                Tag::SEQUENCE => &mut parts.domain_defined,
+                Tag::SET => &mut parts.extension,
+                DIRECTORY_NAME => &mut parts.directory_name,
+                _ => continue,
+            };
+            if known.replace(element).is_some() {
+                return Err(Error::Repeated {
+                    offset: part.start,
+                    field: "a part of an O/R name",
+                    clause: clause::MTS,
+                });
             }
         }
-        let expressible = self.edit_name(&seen, name_use, place);
+        let mut expressible = true;
+        // Most names are of 1984, and nothing in them need be looked at.
+        if parts.extension.is_some() || parts.directory_name.is_some() {
+            let seen = Seen::read(self.apdu, &parts)?;
+            expressible = self.edit_name(&parts, &seen, name_use, place);
+        }
         self.close(open);
         Ok(expressible)
     }
 
-    fn see_standard_attributes(
+    fn edit_name(
         &mut self,
-        header: &Header,
-        seen: &mut Seen<'a>,
-    ) -> Result<(), Error> {
-        let open = self.open(header)?;
-        while let Some(part) = self.next(&open)? {
-            seen.has_attributes = true;
-            match part.tag {
-                ORGANIZATION_NAME => seen.has_organization = true,
-                PERSONAL_NAME => seen.has_personal_name = true,
-                ORGANIZATIONAL_UNIT_NAMES => seen.has_organizational_units = true,
-                _ => {}
-            }
-            self.skip(&part)?;
-        }
-        self.close(open);
-        Ok(())
-    }
-
-    fn see_domain_defined(&mut self, header: &Header, seen: &mut Seen<'a>) -> Result<(), Error> {
-        let open = self.open(header)?;
-        while let Some(part) = self.next(&open)? {
-            let inner = self.open(&part)?;
-            let type_header = self.reader.header()?;
-            let attribute_type = self.reader.primitive(&type_header)?;
-            let value_header = self.reader.header()?;
-            let value = self.reader.primitive(&value_header)?;
-            while let Some(rest) = self.next(&inner)? {
-                self.skip(&rest)?;
-            }
-            self.close(inner);
-            seen.domain_defined_count += 1;
-            if folded_eq(attribute_type, COMMON) {
-                seen.common = Some(value);
-            }
-        }
-        seen.domain_defined = Some(self.close(open));
-        Ok(())
-    }
-
-    fn see_extension_attributes(
-        &mut self,
-        header: &Header,
-        seen: &mut Seen<'a>,
-    ) -> Result<(), Error> {
-        if seen.extension_attributes.is_some() {
-            return Err(Error::Repeated {
-                offset: header.start,
-                field: "extension-attributes",
-                clause: clause::MTS,
-            });
-        }
-        let open = self.open(header)?;
-        while let Some(part) = self.next(&open)? {
-            let inner = self.open(&part)?;
-            let type_header = self.reader.header()?;
-            expect(&type_header, ATTRIBUTE_TYPE)?;
-            let number = self.reader.integer(&type_header)?;
-            let value_header = self.reader.header()?;
-            expect(&value_header, ATTRIBUTE_VALUE)?;
-            let explicit = self.open(&value_header)?;
-            let value = self.reader.header()?;
-            let octets = self.skip(&value)?.content.octets(self.apdu);
-            for open in [explicit, inner] {
-                while let Some(rest) = self.next(&open)? {
-                    self.skip(&rest)?;
-                }
-                self.close(open);
-            }
-            seen.attributes.push((number, octets));
-        }
-        seen.extension_attributes = Some(self.close(open));
-        Ok(())
-    }
-
-    fn edit_name(&mut self, seen: &Seen<'a>, name_use: NameUse, place: Place) -> bool {
-        if seen.extension_attributes.is_none() && seen.directory_name.is_none() {
-            return true;
-        }
+        parts: &Parts,
+        seen: &Seen<'a>,
+        name_use: NameUse,
+        place: Place,
+    ) -> bool {
         let has_address = seen.has_attributes || !seen.attributes.is_empty();
         let mut expressible = has_address || name_use == NameUse::Reported;
         if !expressible {
@@ -197,8 +140,8 @@ impl<'a> Walk<'a, '_> {
         if !expressible {
             return false;
         }
-        self.move_common_name(seen, common_name);
-        if let Some(directory_name) = seen.directory_name {
+        self.move_common_name(parts, seen, common_name);
+        if let Some(directory_name) = parts.directory_name {
             self.remove(directory_name.span());
             self.note(place, Rule::DirectoryName, Detail::None);
         }
@@ -206,8 +149,8 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// Takes the extension attributes off, and puts the common name among the domain-defined ones.
-    fn move_common_name(&mut self, seen: &Seen<'a>, common_name: Option<&[u8]>) {
-        let Some(extension_attributes) = seen.extension_attributes else { return };
+    fn move_common_name(&mut self, parts: &Parts, seen: &Seen<'a>, common_name: Option<&[u8]>) {
+        let Some(extension_attributes) = parts.extension else { return };
         let encode = |out: &mut Vec<u8>, value: &[u8]| {
             write::constructed(out, Tag::SEQUENCE, |out| {
                 write::primitive(out, Tag::PRINTABLE_STRING, COMMON);
@@ -215,7 +158,7 @@ impl<'a> Walk<'a, '_> {
             });
         };
         let new = common_name.filter(|_| seen.common.is_none());
-        match (new, &seen.domain_defined) {
+        match (new, &parts.domain_defined) {
             (Some(value), Some(list)) => {
                 self.append(list, |out| encode(out, value));
                 self.remove(extension_attributes.span());
@@ -229,6 +172,80 @@ impl<'a> Walk<'a, '_> {
 }
 
 impl<'a> Seen<'a> {
+    fn read(apdu: &'a [u8], parts: &Parts) -> Result<Seen<'a>, Error> {
+        let mut seen = Seen::default();
+        let inside =
+            |part: &Option<Element>| part.map(|element| Reader::over_span(apdu, element.span()));
+        if let Some(mut reader) = inside(&parts.standard) {
+            seen.read_standard_attributes(&mut reader)?;
+        }
+        if let Some(mut reader) = inside(&parts.domain_defined) {
+            seen.read_domain_defined(&mut reader)?;
+        }
+        if let Some(mut reader) = inside(&parts.extension) {
+            seen.read_extension_attributes(apdu, &mut reader)?;
+        }
+        Ok(seen)
+    }
+
+    fn read_standard_attributes(&mut self, reader: &mut Reader<'a>) -> Result<(), Error> {
+        let header = reader.header()?;
+        let scope = reader.enter(&header)?;
+        while let Some(part) = reader.next(&scope)? {
+            self.has_attributes = true;
+            match part.tag {
+                ORGANIZATION_NAME => self.has_organization = true,
+                PERSONAL_NAME => self.has_personal_name = true,
+                ORGANIZATIONAL_UNIT_NAMES => self.has_organizational_units = true,
+                _ => {}
+            }
+            reader.skip(&part)?;
+        }
+        Ok(())
+    }
+
+    fn read_domain_defined(&mut self, reader: &mut Reader<'a>) -> Result<(), Error> {
+        let header = reader.header()?;
+        let scope = reader.enter(&header)?;
+        while let Some(part) = reader.next(&scope)? {
+            let inner = reader.enter(&part)?;
+            let type_header = reader.header()?;
+            let attribute_type = reader.primitive(&type_header)?;
+            let value_header = reader.header()?;
+            let value = reader.primitive(&value_header)?;
+            reader.leave(&inner)?;
+            self.domain_defined_count += 1;
+            if folded_eq(attribute_type, COMMON) {
+                self.common = Some(value);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_extension_attributes(
+        &mut self,
+        apdu: &'a [u8],
+        reader: &mut Reader<'a>,
+    ) -> Result<(), Error> {
+        let header = reader.header()?;
+        let scope = reader.enter(&header)?;
+        while let Some(part) = reader.next(&scope)? {
+            let inner = reader.enter(&part)?;
+            let type_header = reader.header()?;
+            expect(&type_header, ATTRIBUTE_TYPE)?;
+            let number = reader.integer(&type_header)?;
+            let value_header = reader.header()?;
+            expect(&value_header, ATTRIBUTE_VALUE)?;
+            let explicit = reader.enter(&value_header)?;
+            let value = reader.header()?;
+            let octets = reader.skip(&value)?.content.octets(apdu);
+            reader.leave(&explicit)?;
+            reader.leave(&inner)?;
+            self.attributes.push((number, octets));
+        }
+        Ok(())
+    }
+
     fn has(&self, number: i64) -> bool {
         self.attributes.iter().any(|(other, _)| *other == number)
     }
@@ -250,7 +267,7 @@ impl<'a> Seen<'a> {
             3 | 25 => self.has_organization,
             4 | 26 => self.has_personal_name,
             5 | 27 => self.has_organizational_units,
-            6 | 28 => self.domain_defined.is_some(),
+            6 | 28 => self.domain_defined_count > 0,
             _ => false,
         }
     }

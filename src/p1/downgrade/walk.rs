@@ -60,7 +60,7 @@ impl<'a, 'o> Walk<'a, 'o> {
         element
     }
 
-    /// Passes over the inside of `open` up to its end, from where nothing was of interest.
+    /// Passes over the element of `header`, just read.
     pub(super) fn skip(&mut self, header: &Header) -> Result<Element, Error> {
         Ok(self.reader.skip(header)?)
     }
