@@ -8,7 +8,7 @@
 //! context and other credentials, we never say.
 //!
 //! A refusal rides in normal mode as an MTABindError in RTORJ's user data; X.410 mode has no place for it, and
-//! RTORJ's refuse reason says it ([`BindError::refuse_reason`]).
+//! RTORJ's refuse reason says it.
 
 use super::Error;
 use super::error::clause;
@@ -72,29 +72,6 @@ impl BindError {
             _ => None,
         }
     }
-
-    /// RefuseReason of the RTORJ that says this in X.410-1984 mode (RTSE module): rtsBusy 0,
-    /// validationFailure 2, unacceptableDialogueMode 3.
-    ///
-    /// A security context is refused as a validation failure (unverified).
-    pub const fn refuse_reason(self) -> u8 {
-        match self {
-            BindError::Busy => 0,
-            BindError::AuthenticationError | BindError::UnacceptableSecurityContext => 2,
-            BindError::UnacceptableDialogueMode => 3,
-        }
-    }
-
-    /// What a RefuseReason says of the bind; `None` for cannotRecover 1, which speaks of an association
-    /// that is to be recovered, and for what the module does not know.
-    pub const fn from_refuse_reason(reason: i64) -> Option<BindError> {
-        match reason {
-            0 => Some(BindError::Busy),
-            2 => Some(BindError::AuthenticationError),
-            3 => Some(BindError::UnacceptableDialogueMode),
-            _ => None,
-        }
-    }
 }
 
 const ARGUMENT: Tag = Tag::context(16);
@@ -114,7 +91,7 @@ pub fn encode_bind_result(mode: Mode, bind: &Bind<'_>, out: &mut Vec<u8>) {
     encode(mode, RESULT, bind, out);
 }
 
-/// Appends a bind error, as normal mode has it; X.410 mode says it by [`BindError::refuse_reason`].
+/// Appends a bind error, as normal mode has it; X.410 mode says it by RTSE's refuse reason instead.
 pub fn encode_bind_error(error: BindError, out: &mut Vec<u8>) {
     write::constructed(out, ERROR, |out| write::integer(out, Tag::INTEGER, error.code()));
 }
@@ -294,21 +271,6 @@ mod tests {
             assert_eq!(BindError::from_code(decode_bind_error(&out).unwrap()), Some(error));
         }
         assert_eq!(BindError::from_code(1), None);
-    }
-
-    #[test]
-    fn a_refusal_in_x410_mode_is_a_reason() {
-        for (error, reason, read) in [
-            (BindError::Busy, 0, BindError::Busy),
-            (BindError::AuthenticationError, 2, BindError::AuthenticationError),
-            (BindError::UnacceptableDialogueMode, 3, BindError::UnacceptableDialogueMode),
-            (BindError::UnacceptableSecurityContext, 2, BindError::AuthenticationError),
-        ] {
-            assert_eq!(error.refuse_reason(), reason);
-            assert_eq!(BindError::from_refuse_reason(i64::from(reason)), Some(read));
-        }
-        assert_eq!(BindError::from_refuse_reason(1), None);
-        assert_eq!(BindError::from_refuse_reason(4), None);
     }
 
     #[test]

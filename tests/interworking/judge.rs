@@ -8,7 +8,6 @@ use serde_json::Value;
 use p1relay::base::buffer::Lease;
 use p1relay::base::clock::WallTime;
 use p1relay::base::transmit::Transmit;
-use p1relay::osi::rtse::external;
 use p1relay::osi::stack::{Indication, Stack, StackConfig};
 use p1relay::p1::body_part::BodyPart;
 use p1relay::p1::build::MessageBuilder;
@@ -36,8 +35,7 @@ fn recording(apdus: &[Vec<u8>]) -> Recording {
         if initiator.is_idle()
             && let Some(apdu) = waiting.next()
         {
-            let mut transfer =
-                external::wrap_header(initiator.negotiated().contexts.mtse, apdu.len()).to_vec();
+            let mut transfer = initiator.negotiated().wrap_header(apdu.len()).to_vec();
             transfer.extend_from_slice(apdu);
             assert!(initiator.transfer_request(transfer.len()));
             initiator.transfer_data(Lease::copied(&transfer));
