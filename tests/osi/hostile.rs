@@ -112,7 +112,6 @@ fn wrong_spdus() {
         &[33, 0],                              // nor TYPED DATA
         &[1, 0, 41, 6, 15, 1, 1, 42, 1, b'1'], // nor MAJOR SYNC POINT
         &[13, 0],                              // a second CONNECT
-        &[1, 0],                               // GIVE TOKENS alone inside an activity
         &[1, 0, 45, 5, 41, 3, 2, 1, 2],        // a second activity
         &[1, 0, 49, 3, 42, 1, b'2'],           // a serial number out of sequence
         &[1, 0, 41, 3, 42, 1, b'x'],           // one that is no number

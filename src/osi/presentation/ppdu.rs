@@ -273,13 +273,12 @@ pub(in crate::osi) fn cpr_unreadable(reason: u8) -> Vec<u8> {
     element(SEQUENCE, &[&provider_reason(reason)])
 }
 
-/// Reads a CPA: all proposed contexts must be accepted. The ACSE APDU.
+/// Reads a CPA: all proposed contexts must be accepted, which they are where the list of results is
+/// left out. The ACSE APDU.
 pub(in crate::osi) fn parse_cpa(octets: &[u8]) -> Result<&[u8], Error> {
     let parameters = normal_mode_parameters(octets)?;
-    let mut list = tlv::find(parameters, 0xa5)
-        .map_err(ber)?
-        .ok_or(invalid("no presentation context definition result list"))?
-        .content;
+    let results = tlv::find(parameters, 0xa5).map_err(ber)?;
+    let mut list = results.map_or(&[][..], |results| results.content);
     let mut accepted = 0;
     while !list.is_empty() {
         let item = tlv::expect(&mut list, SEQUENCE).map_err(ber)?.content;
@@ -294,7 +293,7 @@ pub(in crate::osi) fn parse_cpa(octets: &[u8]) -> Result<&[u8], Error> {
         }
         accepted += 1;
     }
-    if accepted != 3 {
+    if results.is_some() && accepted != 3 {
         return Err(invalid("not as many context results as contexts"));
     }
     let user_data = tlv::find(parameters, USER_DATA)

@@ -15,6 +15,9 @@ use crate::osi::rtse::{RefuseReason, abort_reason_text, refuse_reason_text};
 /// Abort reason of RTSE: protocolError.
 const PROTOCOL_ERROR: u8 = 4;
 
+/// Priority of a PT that names none.
+const PRIORITY_LOWEST: u8 = u8::MAX;
+
 /// What a caller offers.
 pub(super) struct Offer<'o> {
     pub(super) open: Open<'o>,
@@ -196,9 +199,10 @@ impl Upper {
         }
     }
 
-    /// The priority that the user data of a PT names.
+    /// The priority that the user data of a PT names; the lowest where it names none.
     pub(super) fn token_please_indication(&self, user_data: &[u8]) -> Result<u8, Error> {
         match self {
+            _ if user_data.is_empty() => Ok(PRIORITY_LOWEST),
             Upper::Normal(_) => parse_rttp(ppdu::parse_user_data(user_data)?.1),
             Upper::X410(_) => parse_rttp(user_data),
         }
