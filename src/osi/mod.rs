@@ -51,8 +51,6 @@ mod tlv;
 pub mod tpkt;
 pub mod transport;
 
-pub use tlv::BerFault;
-
 /// What a protocol machine does about an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step<S> {

@@ -4,8 +4,9 @@
 
 use super::{Contexts, PresentationConfig, ber, invalid, oid};
 use crate::base::limits::SELECTOR_SIZE_MAX;
+use crate::ber::ErrorKind;
 use crate::osi::error::{Error, Layer};
-use crate::osi::tlv::{self, BerFault, element, integer};
+use crate::osi::tlv::{self, element, integer};
 
 /// Most contexts that a peer may define.
 const CONTEXT_COUNT_MAX: usize = 32;
@@ -50,12 +51,12 @@ pub(in crate::osi) fn parse_user_data(octets: &[u8]) -> Result<(u32, &[u8]), Err
         item = tlv::take(&mut list).map_err(ber)?;
     }
     if item.tag != 0x02 {
-        return Err(ber(BerFault::Unexpected));
+        return Err(ber(ErrorKind::UnexpectedTag));
     }
     let context = tlv::unsigned(item.content).map_err(ber)?;
     match tlv::take(&mut list).map_err(ber)? {
         value if value.tag == 0xa0 || value.tag == 0x81 => Ok((context, value.content)),
-        _ => Err(ber(BerFault::Unexpected)),
+        _ => Err(ber(ErrorKind::UnexpectedTag)),
     }
 }
 
@@ -355,7 +356,7 @@ pub(in crate::osi) fn parse_abort(octets: &[u8]) -> Result<Abort<'_>, Error> {
             Some(reason) => Some(tlv::unsigned(reason.content).map_err(ber)?),
             None => None,
         })),
-        _ => Err(ber(BerFault::Unexpected)),
+        _ => Err(ber(ErrorKind::UnexpectedTag)),
     }
 }
 

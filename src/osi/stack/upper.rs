@@ -10,10 +10,7 @@ use crate::osi::error::{Error, Layer, Remedy};
 use crate::osi::presentation::machine::Event as PresentationEvent;
 use crate::osi::presentation::{Contexts, ppdu};
 use crate::osi::rtse::apdu::{Open, X410, parse_rttp, rttp};
-use crate::osi::rtse::{RefuseReason, abort_reason_text, refuse_reason_text};
-
-/// Abort reason of RTSE: protocolError.
-const PROTOCOL_ERROR: u8 = 4;
+use crate::osi::rtse::{AbortReason, RefuseReason, abort_reason_text, refuse_reason_text};
 
 /// Priority of a PT that names none.
 const PRIORITY_LOWEST: u8 = u8::MAX;
@@ -174,8 +171,8 @@ impl Upper {
             (Upper::Normal(normal), Remedy::TransferAbort(reason)) => normal.abort(reason),
             (Upper::Normal(_), Remedy::PresentationAbort(reason)) => ppdu::arp(reason),
             (Upper::Normal(normal), _) => normal.abort_association(),
-            (Upper::X410(_), Remedy::TransferAbort(reason)) => X410.rtab(reason),
-            (Upper::X410(_), _) => X410.rtab(PROTOCOL_ERROR),
+            (Upper::X410(_), Remedy::TransferAbort(reason)) => X410.rtab(x410_abort_reason(reason)),
+            (Upper::X410(_), _) => X410.rtab(AbortReason::ProtocolError as u8),
         }
     }
 
@@ -274,6 +271,16 @@ impl Upper {
         if let Upper::Normal(normal) = self {
             normal.close();
         }
+    }
+}
+
+/// permanentProblem and userError are normal mode's alone.
+fn x410_abort_reason(reason: u8) -> u8 {
+    const PERMANENT_PROBLEM: u8 = AbortReason::PermanentProblem as u8;
+    const USER_ERROR: u8 = AbortReason::UserError as u8;
+    match reason {
+        PERMANENT_PROBLEM | USER_ERROR => AbortReason::LocalSystemProblem as u8,
+        reason => reason,
     }
 }
 
