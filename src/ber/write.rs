@@ -35,13 +35,13 @@ fn base128(out: &mut Vec<u8>, value: u32) {
 #[inline]
 pub fn length(out: &mut impl Extend<u8>, size: usize) {
     if size < 0x80 {
-        out.extend([size as u8]);
+        out.extend(Some(size as u8));
         return;
     }
     let octets = size.to_be_bytes();
     let skipped = size.leading_zeros() as usize / 8;
-    out.extend([0x80 | (octets.len() - skipped) as u8]);
-    out.extend(octets.into_iter().skip(skipped));
+    out.extend(Some(0x80 | (octets.len() - skipped) as u8));
+    out.extend(octets[skipped..].iter().copied());
 }
 
 /// Number of octets that [`length`] appends.

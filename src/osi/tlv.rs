@@ -31,10 +31,12 @@ impl Header {
             [tag, ..] => *tag,
         };
         match Reader::over_prefix(octets).header() {
-            Ok(header) => {
-                let size = header.content_start as usize;
-                Ok(Some(Header { tag, size, length: header.length() }))
-            }
+            Ok(header) => match header.content_start as usize {
+                size @ 0..=HEADER_SIZE_MAX => {
+                    Ok(Some(Header { tag, size, length: header.length() }))
+                }
+                _ => Err(ErrorKind::LengthForm),
+            },
             Err(error) if error.kind == ErrorKind::Truncated => Ok(None),
             Err(error) => Err(error.kind),
         }

@@ -102,6 +102,16 @@ impl DataReader {
     ) -> Result<Option<&'i [u8]>, Error> {
         while let [octet, rest @ ..] = *input {
             if self.primitive == Primitive::None {
+                if self.kept_count == 0
+                    && let Some(header) = Header::parse(input).map_err(ber)?
+                {
+                    *input = &input[header.size..];
+                    self.position += header.size as u64;
+                    self.open(header, contexts)?;
+                    self.close_ended();
+                    continue;
+                }
+                // Cut, or about to be known as wrong: octet by octet.
                 *input = rest;
                 self.position += 1;
                 if self.kept_count == HEADER_SIZE_MAX {
