@@ -1,4 +1,4 @@
-//! Appending encodings to a vector: definite lengths, the fewest length octets.
+//! Appending encodings to a vector or its like: definite lengths, the fewest length octets.
 
 use super::tag::{Class, Tag};
 
@@ -33,15 +33,15 @@ fn base128(out: &mut Vec<u8>, value: u32) {
 
 /// Appends a definite length in its shortest form (X.690 8.1.3).
 #[inline]
-pub fn length(out: &mut Vec<u8>, size: usize) {
+pub fn length(out: &mut impl Extend<u8>, size: usize) {
     if size < 0x80 {
-        out.push(size as u8);
+        out.extend(Some(size as u8));
         return;
     }
     let octets = size.to_be_bytes();
     let skipped = size.leading_zeros() as usize / 8;
-    out.push(0x80 | (octets.len() - skipped) as u8);
-    out.extend_from_slice(&octets[skipped..]);
+    out.extend(Some(0x80 | (octets.len() - skipped) as u8));
+    out.extend(octets[skipped..].iter().copied());
 }
 
 /// Number of octets that [`length`] appends.

@@ -3,8 +3,8 @@
 //! One enum for the sans-IO stack; [`Layer`] says which protocol machine refused. The mapping to wire
 //! reasons is `Error::remedy`, the one place where it is made.
 
-use super::tlv::BerFault;
 use crate::base::fault::Fault;
+use crate::ber::ErrorKind;
 
 /// The protocol whose rules were broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -84,7 +84,7 @@ pub enum Error {
         /// Whose PDU.
         layer: Layer,
         /// What is wrong.
-        fault: BerFault,
+        fault: ErrorKind,
     },
     /// A control PDU larger than `CONTROL_PDU_SIZE_MAX`.
     #[error("{}: a control PDU of more than {size_max} octets", layer.as_str())]

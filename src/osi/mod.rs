@@ -4,6 +4,23 @@
 //! threads are the caller's. Each machine's states stand in one table (`machine.rs` of its module):
 //! state and event give the next state, a discard, or a refusal. Data transfer is parsed where it lies
 //! and handed out as slices; only control PDUs are assembled, in a bounded buffer.
+//!
+//! # Deviations of peers that are tolerated
+//!
+//! | what | where |
+//! |---|---|
+//! | GIVE TOKENS in a TSDU of its own, before the SPDU that belongs behind it | `session::receive`, `gives_nothing` |
+//! | GIVE TOKENS with an empty token item or other parameters | `session::receive`, `names_tokens` |
+//! | MINOR SYNC ACK and the like without PLEASE TOKENS before them | `session::receive`, `poll` |
+//! | lengths of 255 and two octets where one would do, in SPDUs and parameters | `session::spdu`, `header` |
+//! | parameters that are not known, user data where none is expected | `session::spdu`, `Parameters` |
+//! | session version in one octet or two, left out, or alone outside of its group | `session::spdu`, `versions` |
+//! | ACCEPT with all versions instead of the one selected | `session`, `connect_confirm` |
+//! | definite and indefinite lengths, octets behind what is read | [`tlv`] |
+//! | CPA without the results of its contexts | `presentation::ppdu`, `parse_cpa` |
+//! | release without RLRQ or RLRE | `stack::normal`, `release_indication` and `release_confirm` |
+//! | PLEASE TOKENS without RTTP | `stack::upper`, `token_please_indication` |
+//! | RTORQ or RTOAC without sizes, modes or application protocol | `rtse::apdu`, `stack::context` |
 
 /// An enum of states or events: every variant with the name that logs use.
 macro_rules! named {
@@ -33,8 +50,6 @@ pub mod stack;
 mod tlv;
 pub mod tpkt;
 pub mod transport;
-
-pub use tlv::BerFault;
 
 /// What a protocol machine does about an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,44 +1,13 @@
-//! BER elements of control PDUs (X.690 8.1): a bounded reader and a writer, for what is off the data
-//! path, and the header parser that the streaming readers share.
+//! Elements of control PDUs, over [`crate::ber`]: found by their first identifier octet, and written.
 //!
-//! Invariants: nothing here recurses; nesting deeper than `BER_DEPTH_MAX` is refused; every length is
-//! checked against what encloses it before it is believed.
+//! All tags of these layers take one octet, so that octet, class and form included, names an element.
 
-use crate::base::limits::BER_DEPTH_MAX;
+use crate::ber::write::{length, length_size};
+use crate::ber::{ErrorKind, Length, Reader};
 use smallvec::SmallVec;
 
-/// Longest identifier and length octets that are read, together.
+/// Longest identifier and length octets that are read where they may be cut, together.
 pub(super) const HEADER_SIZE_MAX: usize = 16;
-
-/// What is wrong with an encoding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum BerFault {
-    /// An element ends outside of what encloses it.
-    #[error("an element is longer than what encloses it")]
-    Overrun,
-    /// The octets end inside an element.
-    #[error("the octets end inside an element")]
-    Truncated,
-    /// Identifier or length octets are malformed or longer than any real one.
-    #[error("malformed identifier or length octets")]
-    Header,
-    /// Nesting is deeper than `BER_DEPTH_MAX`.
-    #[error("nested too deep")]
-    Depth,
-    /// Another element was required here.
-    #[error("an element that does not belong here")]
-    Unexpected,
-    /// A value is outside of its type's range.
-    #[error("a value out of range")]
-    Value,
-}
-
-/// The length of an element.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Length {
-    Definite(u64),
-    Indefinite,
-}
 
 /// Identifier and length octets. `tag` is the first identifier octet, class and form included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,44 +18,28 @@ pub(super) struct Header {
 }
 
 impl Header {
+    /// End-of-contents octets.
+    pub(super) const END_OF_CONTENTS: Header =
+        Header { tag: 0, size: 2, length: Length::Definite(0) };
+
     /// The header at the front of `octets`, or `None` while they do not hold all of it.
-    pub(super) fn parse(octets: &[u8]) -> Result<Option<Header>, BerFault> {
-        let Some(&tag) = octets.first() else { return Ok(None) };
-        let mut at = 1;
-        if tag & 0x1f == 0x1f {
-            loop {
-                match octets.get(at) {
-                    None if at >= 6 => return Err(BerFault::Header),
-                    None => return Ok(None),
-                    Some(octet) => at += if *octet & 0x80 == 0 { break } else { 1 },
-                }
-                if at >= 6 {
-                    return Err(BerFault::Header);
-                }
-            }
-            at += 1;
-        }
-        let Some(&first) = octets.get(at) else { return Ok(None) };
-        at += 1;
-        let length = match first {
-            0x80 if tag & 0x20 == 0 => return Err(BerFault::Header),
-            0x80 => Length::Indefinite,
-            0..0x80 => Length::Definite(u64::from(first)),
-            _ => {
-                let count = usize::from(first & 0x7f);
-                if count > 8 {
-                    return Err(BerFault::Header);
-                }
-                let Some(octets) = octets.get(at..at + count) else { return Ok(None) };
-                at += count;
-                let value = octets.iter().fold(0u64, |value, octet| value << 8 | u64::from(*octet));
-                if value > 1 << 40 {
-                    return Err(BerFault::Header);
-                }
-                Length::Definite(value)
-            }
+    #[inline]
+    pub(super) fn parse(octets: &[u8]) -> Result<Option<Header>, ErrorKind> {
+        let tag = match octets {
+            [] | [_] => return Ok(None),
+            [0, 0, ..] => return Ok(Some(Header::END_OF_CONTENTS)),
+            [tag, ..] => *tag,
         };
-        Ok(Some(Header { tag, size: at, length }))
+        match Reader::over_prefix(octets).header() {
+            Ok(header) => match header.content_start as usize {
+                size @ 0..=HEADER_SIZE_MAX => {
+                    Ok(Some(Header { tag, size, length: header.length() }))
+                }
+                _ => Err(ErrorKind::LengthForm),
+            },
+            Err(error) if error.kind == ErrorKind::Truncated => Ok(None),
+            Err(error) => Err(error.kind),
+        }
     }
 }
 
@@ -98,60 +51,24 @@ pub(super) struct Element<'a> {
     pub(super) whole: &'a [u8],
 }
 
-/// The contents' size of an indefinite-length element whose contents `octets` starts with.
-fn indefinite_size(octets: &[u8]) -> Result<usize, BerFault> {
-    let mut at = 0usize;
-    let mut depth = 1;
-    loop {
-        let rest = octets.get(at..).ok_or(BerFault::Overrun)?;
-        let header = Header::parse(rest)?.ok_or(BerFault::Truncated)?;
-        at += header.size;
-        match header.length {
-            Length::Definite(0) if header.tag == 0 => {
-                depth -= 1;
-                if depth == 0 {
-                    return Ok(at - header.size);
-                }
-            }
-            Length::Definite(size) => {
-                at = usize::try_from(size)
-                    .ok()
-                    .and_then(|s| at.checked_add(s))
-                    .ok_or(BerFault::Overrun)?;
-            }
-            Length::Indefinite => {
-                depth += 1;
-                if depth > BER_DEPTH_MAX {
-                    return Err(BerFault::Depth);
-                }
-            }
-        }
-    }
-}
-
 /// Takes the first element off `octets`.
-pub(super) fn take<'a>(octets: &mut &'a [u8]) -> Result<Element<'a>, BerFault> {
-    let all = *octets;
-    let header = Header::parse(all)?.ok_or(BerFault::Truncated)?;
-    let rest = all.get(header.size..).ok_or(BerFault::Truncated)?;
-    let (size, trailer) = match header.length {
-        Length::Definite(size) => (usize::try_from(size).map_err(|_| BerFault::Overrun)?, 0),
-        Length::Indefinite => (indefinite_size(rest)?, 2),
-    };
-    let content = rest.get(..size).ok_or(BerFault::Overrun)?;
-    let whole = all.get(..header.size + size + trailer).ok_or(BerFault::Overrun)?;
-    *octets = &all[whole.len()..];
-    Ok(Element { tag: header.tag, content, whole })
+pub(super) fn take<'a>(octets: &mut &'a [u8]) -> Result<Element<'a>, ErrorKind> {
+    let mut reader = Reader::new(octets);
+    let element = reader.take().map_err(|error| error.kind)?;
+    let whole = reader.octets_of(element.span());
+    let content = reader.octets_of(element.content);
+    *octets = octets.get(whole.len()..).unwrap_or_default();
+    Ok(Element { tag: whole.first().copied().unwrap_or_default(), content, whole })
 }
 
 /// Takes the first element off `octets`, which must carry `tag`.
-pub(super) fn expect<'a>(octets: &mut &'a [u8], tag: u8) -> Result<Element<'a>, BerFault> {
+pub(super) fn expect<'a>(octets: &mut &'a [u8], tag: u8) -> Result<Element<'a>, ErrorKind> {
     let element = take(octets)?;
-    if element.tag == tag { Ok(element) } else { Err(BerFault::Unexpected) }
+    if element.tag == tag { Ok(element) } else { Err(ErrorKind::UnexpectedTag) }
 }
 
 /// The first element with `tag` among the elements of `octets`, in any order.
-pub(super) fn find<'a>(octets: &'a [u8], tag: u8) -> Result<Option<Element<'a>>, BerFault> {
+pub(super) fn find<'a>(octets: &'a [u8], tag: u8) -> Result<Option<Element<'a>>, ErrorKind> {
     let mut rest = octets;
     while !rest.is_empty() {
         let element = take(&mut rest)?;
@@ -163,40 +80,23 @@ pub(super) fn find<'a>(octets: &'a [u8], tag: u8) -> Result<Option<Element<'a>>,
 }
 
 /// A non-negative INTEGER's contents, at most 32 bits.
-pub(super) fn unsigned(content: &[u8]) -> Result<u32, BerFault> {
+pub(super) fn unsigned(content: &[u8]) -> Result<u32, ErrorKind> {
     match content {
-        [] => Err(BerFault::Value),
-        [first, ..] if first & 0x80 != 0 => Err(BerFault::Value),
+        [] => Err(ErrorKind::Integer),
+        [first, ..] if first & 0x80 != 0 => Err(ErrorKind::Integer),
         [0, rest @ ..] | rest if rest.len() <= 4 => {
             Ok(rest.iter().fold(0, |value, octet| value << 8 | u32::from(*octet)))
         }
-        _ => Err(BerFault::Value),
+        _ => Err(ErrorKind::Integer),
     }
-}
-
-/// Appends the length octets for `size` in their shortest definite form.
-pub(super) fn push_length(out: &mut impl Extend<u8>, size: usize) {
-    if size < 0x80 {
-        out.extend([size as u8]);
-        return;
-    }
-    let octets = size.to_be_bytes();
-    let skip = octets.iter().take_while(|octet| **octet == 0).count();
-    out.extend([0x80 | (octets.len() - skip) as u8]);
-    out.extend(octets.into_iter().skip(skip));
-}
-
-/// How many octets [`push_length`] appends.
-pub(super) fn length_size(size: usize) -> usize {
-    if size < 0x80 { 1 } else { 1 + (usize::BITS - size.leading_zeros()).div_ceil(8) as usize }
 }
 
 /// One element of `tag` around the concatenation of `parts`.
 pub(super) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let size = parts.iter().map(|part| part.len()).sum();
-    let mut out = Vec::with_capacity(size + 6);
+    let mut out = Vec::with_capacity(1 + length_size(size) + size);
     out.push(tag);
-    push_length(&mut out, size);
+    length(&mut out, size);
     parts.iter().for_each(|part| out.extend_from_slice(part));
     out
 }
@@ -236,14 +136,17 @@ mod tests {
 
     #[test]
     fn refuses_lies_and_endless_nesting() {
-        assert_eq!(take(&mut &[0x30, 0x05, 0][..]), Err(BerFault::Overrun));
-        assert_eq!(take(&mut &[0x04, 0x80][..]), Err(BerFault::Header));
-        assert_eq!(take(&mut &[0x30, 0x89, 1, 1, 1, 1, 1, 1, 1, 1, 1][..]), Err(BerFault::Header));
+        assert_eq!(take(&mut &[0x30, 0x05, 0][..]), Err(ErrorKind::Overrun));
+        assert_eq!(take(&mut &[0x04, 0x80][..]), Err(ErrorKind::IndefinitePrimitive));
+        assert_eq!(
+            take(&mut &[0x30, 0x89, 1, 1, 1, 1, 1, 1, 1, 1, 1][..]),
+            Err(ErrorKind::LengthForm)
+        );
         assert_eq!(
             take(&mut &[0x3f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff][..]),
-            Err(BerFault::Header)
+            Err(ErrorKind::Identifier)
         );
-        assert_eq!(take(&mut &[0x30, 0x80].repeat(200)[..]), Err(BerFault::Depth));
+        assert_eq!(take(&mut &[0x30, 0x80].repeat(200)[..]), Err(ErrorKind::Depth));
     }
 
     #[test]

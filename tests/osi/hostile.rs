@@ -1,12 +1,14 @@
 //! Octets that no honest peer sends: each is a clear error of the right layer, and nothing panics,
 //! loops or grows.
 
-use crate::support::{BIND_ARGUMENT, Side, bound, capture, config, pattern};
+use crate::support::{BIND_ARGUMENT, Side, bound, capture, config, in_context, pattern};
 use p1relay::base::fault::Fault;
 use p1relay::base::limits::CONTROL_PDU_SIZE_MAX;
 use p1relay::osi::error::{Error, Layer};
-use p1relay::osi::stack::{Indication, Stack};
+use p1relay::osi::stack::recovery::ResumeResponse;
+use p1relay::osi::stack::{ApplicationContext, Indication, Stack, StackConfig};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 fn tpkt(tpdu: &[u8]) -> Vec<u8> {
     let [high, low] = (tpdu.len() as u16 + 4).to_be_bytes();
@@ -112,7 +114,6 @@ fn wrong_spdus() {
         &[33, 0],                              // nor TYPED DATA
         &[1, 0, 41, 6, 15, 1, 1, 42, 1, b'1'], // nor MAJOR SYNC POINT
         &[13, 0],                              // a second CONNECT
-        &[1, 0],                               // GIVE TOKENS alone inside an activity
         &[1, 0, 45, 5, 41, 3, 2, 1, 2],        // a second activity
         &[1, 0, 49, 3, 42, 1, b'2'],           // a serial number out of sequence
         &[1, 0, 41, 3, 42, 1, b'x'],           // one that is no number
@@ -181,6 +182,30 @@ fn wrong_connects() {
     }
     assert!(refusals > 200, "{refusals}");
 
+    // The same with the CP and RTORQ of X.410 mode.
+    let cn = capture("foreign-transfer-1984.pcap").to_server[1].clone();
+    let user_data = cn.windows(3).position(|octets| octets == [0xc1, 0x28, 0x31]).unwrap() + 2;
+    let mut refusals = 0;
+    for at in user_data..cn.len() {
+        for value in [0, 0x7f, 0x80, 0xff] {
+            let mut side = Side::new(Stack::responder(any_context()));
+            side.receive(&tpkt(CR), usize::MAX);
+            side.transmit();
+            let mut octets = cn.clone();
+            octets[at] = value;
+            side.receive(&octets, usize::MAX);
+            let sent = side.transmit();
+            match &side.error {
+                None => assert!(matches!(side.last(), Some(Indication::Bind(_)))),
+                Some(error) => {
+                    assert!(sent[4..].starts_with(refuse), "{error} {sent:x?}");
+                    refusals += 1;
+                }
+            }
+        }
+    }
+    assert!(refusals > 50, "{refusals}");
+
     let mut deep = vec![13, 255, 0, 0, 5, 3, 22, 1, 2, 20, 2, 2, 0x49, 193, 255, 0, 0];
     let body = [&[0x31, 0x80][..], &[0xa2, 0x80].repeat(4000)].concat();
     let at = deep.len();
@@ -216,6 +241,32 @@ fn valid() -> Vec<u8> {
     a.sent
 }
 
+/// A transfer interrupted and resumed, in X.410 mode.
+fn interrupted() -> Vec<u8> {
+    let config = in_context(ApplicationContext::MtsTransferProtocol, &config(2048, 0, 1));
+    let (mut a, mut b) = bound(&config, usize::MAX);
+    a.send(&pattern(20_000));
+    let octets = a.transmit();
+    b.receive(&octets, usize::MAX);
+    let octets = b.transmit();
+    a.receive(&octets, usize::MAX);
+    assert!(a.stack.transfer_interrupt_request());
+    crate::support::pump(&mut a, &mut b, usize::MAX);
+    let Some(Indication::TransferInterruptConfirm(resumption)) = a.last().cloned() else {
+        panic!("{:?}", a.seen)
+    };
+    b.resume = Some(ResumeResponse::Continue { octets: resumption.octets_confirmed });
+    a.resume(&resumption, &pattern(20_000));
+    crate::support::pump(&mut a, &mut b, usize::MAX);
+    a.sent
+}
+
+fn any_context() -> Arc<StackConfig> {
+    let mut config = (*config(65_531, 0, 1)).clone();
+    config.accepted_application_contexts = ApplicationContext::ALL.to_vec();
+    Arc::new(config)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() })]
 
@@ -223,11 +274,13 @@ proptest! {
     fn mutations_never_panic_and_nothing_grows(
         mutations in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..4u8), 1..6),
         step in 1..300usize,
-        foreign in any::<bool>(),
+        life in 0..4u8,
     ) {
-        let mut octets = match foreign {
-            true => capture("foreign-transfer-1988.pcap").to_server.concat(),
-            false => valid(),
+        let mut octets = match life {
+            0 => capture("foreign-transfer-1988.pcap").to_server.concat(),
+            1 => capture("foreign-transfer-1984.pcap").to_server.concat(),
+            2 => interrupted(),
+            _ => valid(),
         };
         for (index, value, kind) in mutations {
             let at = index.index(octets.len());
@@ -239,7 +292,8 @@ proptest! {
             }
         }
         let size = octets.len();
-        let mut side = Side::new(Stack::responder(config(65_531, 0, 1)));
+        let mut side = Side::new(Stack::responder(any_context()));
+        side.resume = Some(ResumeResponse::Continue { octets: 1024 });
         side.receive(&octets, step);
         side.transmit();
         prop_assert!(side.data().len() <= size);

@@ -7,3 +7,4 @@ mod recovery;
 mod round_trip;
 mod split;
 mod support;
+mod tolerance;

@@ -5,7 +5,7 @@ use crate::support::{Seen, Side, bound, config, in_context, pattern, pump};
 use p1relay::base::buffer::Lease;
 use p1relay::base::transmit::Transmit;
 use p1relay::osi::error::Layer;
-use p1relay::osi::rtse::{AbortReason, DialogueMode, RefuseReason, TransferRefusal};
+use p1relay::osi::rtse::{AbortReason, DialogueMode, RefuseReason, TransferRefusal, Turn};
 use p1relay::osi::session::SessionConnectionIdentifier;
 use p1relay::osi::stack::recovery::{
     ActivityName, PartialTransfer, ResumeIndication, ResumeResponse, TransferResumption,
@@ -71,7 +71,7 @@ impl Receiver {
 
     fn take(&mut self, stack: &mut Stack, octets: &[u8]) {
         let mut input = octets;
-        while let Some(indication) = stack.poll_indication(&mut input).unwrap() {
+        while let Some(indication) = stack.poll_indication(&mut input).expect("honest octets") {
             match indication {
                 Indication::Bind(_) => assert!(stack.bind_accept(&[0xb1, 0])),
                 Indication::Recover(recover) => {
@@ -99,7 +99,7 @@ impl Receiver {
 impl Sender {
     fn take(&mut self, stack: &mut Stack, octets: &[u8]) {
         let mut input = octets;
-        while let Some(indication) = stack.poll_indication(&mut input).unwrap() {
+        while let Some(indication) = stack.poll_indication(&mut input).expect("honest octets") {
             match indication {
                 Indication::BindConfirm(_) => {
                     assert!(stack.transfer_request(self.message.len()));
@@ -208,9 +208,8 @@ fn life(config: &Arc<StackConfig>, size: usize, breaks: [usize; 2]) -> usize {
         let sent_before = sender.sent;
         connections += 1;
         let whole = carry((&mut sender, &mut a), (&mut receiver, &mut b), &mut budget);
-        if number > 0 && interval > 0 && sender.resumption.is_some() {
-            let confirmed = sender.resumption.as_ref().unwrap().octets_confirmed;
-            assert!(sender.sent - sent_before <= size - confirmed);
+        if let Some(resumption) = &sender.resumption {
+            assert!(sender.sent - sent_before <= size - resumption.octets_confirmed);
         }
         if whole {
             break;
@@ -432,6 +431,38 @@ fn an_association_that_is_not_known_is_not_recovered() {
         let Some(Indication::BindRefused(refusal)) = a.last() else { panic!("{:?}", a.seen) };
         let reason = if context.is_x410_mode() { 1 } else { 0 };
         assert_eq!((refusal.layer, refusal.reason), (Layer::Rtse, reason));
+    }
+}
+
+#[test]
+fn a_called_side_resumes_what_it_sent_when_the_caller_recovers() {
+    for context in ApplicationContext::ALL {
+        let mut config = (*in_context(context, &config(2048, 0, 1))).clone();
+        config.rtse.initial_turn = Turn::Responder;
+        let config = Arc::new(config);
+        let stack = Stack::initiator_of(Arc::clone(&config), &[0xb0, 0], identifier(0));
+        let (mut a, mut b) = (Side::new(stack), Side::new(Stack::responder(Arc::clone(&config))));
+        pump(&mut a, &mut b, usize::MAX);
+        b.send(&pattern(20_000));
+        let octets = b.transmit();
+        a.receive(&octets, usize::MAX);
+        let octets = a.transmit();
+        b.receive(&octets, usize::MAX);
+        let resumption = b.stack.transfer_resumption().unwrap();
+        assert_eq!(resumption.name.connection, identifier(0));
+        assert_eq!(a.stack.transfer_partial().unwrap().name, resumption.name);
+
+        let stack = Stack::initiator_recovering(Arc::clone(&config), identifier(0), identifier(1));
+        let (mut a, mut b) = (Side::new(stack), Side::new(Stack::responder(config)));
+        b.answers = false;
+        pump(&mut a, &mut b, usize::MAX);
+        assert!(b.stack.recover_accept());
+        pump(&mut a, &mut b, usize::MAX);
+        a.resume = Some(ResumeResponse::Continue { octets: resumption.octets_confirmed });
+        b.resume(&resumption, &pattern(20_000));
+        pump(&mut a, &mut b, usize::MAX);
+        assert_eq!(b.last(), Some(&Indication::TransferConfirm));
+        assert_eq!(a.data(), pattern(20_000)[resumption.octets_confirmed..]);
     }
 }
 

@@ -182,10 +182,17 @@ fn an_abort_tells_its_reason() {
             let octets = a.transmit();
             b.receive(&octets, usize::MAX);
         }
-        a.stack.abort_request(AbortReason::TemporaryProblem);
+        let x410_mode = context.is_x410_mode();
+        let (reason, heard) = match (begun, x410_mode) {
+            (false, _) => (AbortReason::TemporaryProblem, 3),
+            (true, false) => (AbortReason::UserError, 6),
+            // X.410 mode has no word for it.
+            (true, true) => (AbortReason::UserError, 0),
+        };
+        a.stack.abort_request(reason);
         pump(&mut a, &mut b, usize::MAX);
         let Some(Indication::Abort(abort)) = b.last() else { panic!("{:?} {:?}", b.seen, b.error) };
-        assert_eq!((abort.layer, abort.reason), (Layer::Rtse, Some(3)));
+        assert_eq!((abort.layer, abort.reason), (Layer::Rtse, Some(heard)));
         assert!(a.stack.is_closed() && b.stack.is_closed());
     }
 }

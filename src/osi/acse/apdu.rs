@@ -1,9 +1,10 @@
 //! APDUs of ACSE: AARQ, AARE, RLRQ, RLRE, ABRT (X.227 clause 9 (unverified); the ASN.1 module ACSE-1).
 
 use super::{ber, invalid};
+use crate::ber::ErrorKind;
 use crate::osi::error::Error;
 use crate::osi::presentation::oid;
-use crate::osi::tlv::{self, BerFault, element, integer};
+use crate::osi::tlv::{self, element, integer};
 
 const AARQ: u8 = 0x60;
 const AARE: u8 = 0x61;
@@ -142,7 +143,7 @@ pub(in crate::osi) fn abrt(rtse_context: u32, value: Option<&[u8]>) -> Vec<u8> {
 pub(in crate::osi) fn parse_abrt(octets: &[u8]) -> Result<(bool, Option<&[u8]>), Error> {
     let apdu = tlv::take(&mut &*octets).map_err(ber)?;
     if apdu.tag != ABRT {
-        return Err(ber(BerFault::Unexpected));
+        return Err(ber(ErrorKind::UnexpectedTag));
     }
     let source = tlv::find(apdu.content, 0x80).map_err(ber)?.ok_or(invalid("no abort source"))?;
     let provider = tlv::unsigned(source.content).map_err(ber)? == 1;

@@ -7,9 +7,9 @@ pub(super) mod apdu;
 pub mod machine;
 
 use super::error::{Error, Layer};
-use super::tlv::BerFault;
+use crate::ber::ErrorKind;
 
-fn ber(fault: BerFault) -> Error {
+fn ber(fault: ErrorKind) -> Error {
     Error::Ber { layer: Layer::Acse, fault }
 }
 

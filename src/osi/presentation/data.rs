@@ -8,8 +8,10 @@
 //! and `FRAME_COUNT_MAX`; besides the frames only one header's octets are kept.
 
 use super::{Contexts, ber, invalid};
+use crate::ber::write::{length, length_size};
+use crate::ber::{ErrorKind, Length};
 use crate::osi::error::Error;
-use crate::osi::tlv::{self, BerFault, HEADER_SIZE_MAX, Header, Length};
+use crate::osi::tlv::{self, HEADER_SIZE_MAX, Header};
 
 /// Deepest nesting: User-data, PDV-list, values, and constructed OCTET STRINGs.
 const FRAME_COUNT_MAX: usize = 8;
@@ -89,7 +91,7 @@ impl DataReader {
             && self.kept_count == 0
             && self.primitive == Primitive::None;
         self.reset();
-        if complete { Ok(()) } else { Err(ber(BerFault::Truncated)) }
+        if complete { Ok(()) } else { Err(ber(ErrorKind::Truncated)) }
     }
 
     /// Reads on; the next octets of an RTTR's value, or `None` when `input` is used up.
@@ -100,10 +102,20 @@ impl DataReader {
     ) -> Result<Option<&'i [u8]>, Error> {
         while let [octet, rest @ ..] = *input {
             if self.primitive == Primitive::None {
+                if self.kept_count == 0
+                    && let Some(header) = Header::parse(input).map_err(ber)?
+                {
+                    *input = &input[header.size..];
+                    self.position += header.size as u64;
+                    self.open(header, contexts)?;
+                    self.close_ended();
+                    continue;
+                }
+                // Cut, or about to be known as wrong: octet by octet.
                 *input = rest;
                 self.position += 1;
                 if self.kept_count == HEADER_SIZE_MAX {
-                    return Err(ber(BerFault::Header));
+                    return Err(ber(ErrorKind::LengthForm));
                 }
                 self.kept[self.kept_count] = *octet;
                 self.kept_count += 1;
@@ -141,22 +153,22 @@ impl DataReader {
     fn open(&mut self, header: Header, contexts: &Contexts) -> Result<(), Error> {
         let top = self.top();
         let limit = top.map_or(u64::MAX, |frame| frame.end);
-        if header.tag == 0 && header.length == Length::Definite(0) {
+        if header == Header::END_OF_CONTENTS {
             if !top.is_some_and(|frame| frame.indefinite) {
-                return Err(ber(BerFault::Unexpected));
+                return Err(ber(ErrorKind::UnexpectedTag));
             }
             self.depth -= 1;
             return Ok(());
         }
         let (end, indefinite) = match header.length {
-            Length::Definite(size) => (self.position + size, false),
+            Length::Definite(size) => (self.position + u64::from(size), false),
             Length::Indefinite => (limit, true),
         };
         if end > limit || self.position > limit {
-            return Err(ber(BerFault::Overrun));
+            return Err(ber(ErrorKind::Overrun));
         }
         let mut enter = |kind| {
-            let frame = self.frames.get_mut(self.depth).ok_or(ber(BerFault::Depth))?;
+            let frame = self.frames.get_mut(self.depth).ok_or(ber(ErrorKind::Depth))?;
             *frame = Frame { kind, indefinite, end };
             self.depth += 1;
             Ok(())
@@ -173,7 +185,7 @@ impl DataReader {
             }
             (Some(Kind::PdvList), INTEGER) if self.context.is_none() => {
                 if end - self.position > 5 {
-                    return Err(ber(BerFault::Value));
+                    return Err(ber(ErrorKind::Integer));
                 }
                 self.read(Primitive::Context, end)
             }
@@ -192,7 +204,7 @@ impl DataReader {
                 self.value_seen = true;
                 Ok(())
             }
-            _ => Err(ber(BerFault::Unexpected)),
+            _ => Err(ber(ErrorKind::UnexpectedTag)),
         }
     }
 
@@ -225,20 +237,20 @@ impl DataReader {
 /// User-data in front of one RTTR of `size` octets, definite lengths throughout, no trailer.
 pub(in crate::osi) fn transfer_header(context: u32, size: usize) -> smallvec::SmallVec<[u8; 40]> {
     let identifier = tlv::integer_short(context);
-    let rttr = 1 + tlv::length_size(size) + size;
-    let values = 1 + tlv::length_size(rttr) + rttr;
+    let rttr = 1 + length_size(size) + size;
+    let values = 1 + length_size(rttr) + rttr;
     let list = identifier.len() + values;
-    let user_data = 1 + tlv::length_size(list) + list;
+    let user_data = 1 + length_size(list) + list;
     let mut out = smallvec::SmallVec::new();
     out.push(USER_DATA);
-    tlv::push_length(&mut out, user_data);
+    length(&mut out, user_data);
     out.push(SEQUENCE);
-    tlv::push_length(&mut out, list);
+    length(&mut out, list);
     out.extend_from_slice(&identifier);
     out.push(SINGLE_ASN1_TYPE);
-    tlv::push_length(&mut out, rttr);
+    length(&mut out, rttr);
     out.push(OCTET_STRING);
-    tlv::push_length(&mut out, size);
+    length(&mut out, size);
     out
 }
 

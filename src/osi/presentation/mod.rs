@@ -8,7 +8,7 @@ pub mod machine;
 pub(super) mod ppdu;
 
 use super::error::{Error, Layer};
-use super::tlv::BerFault;
+use crate::ber::ErrorKind;
 
 /// Identifies an application entity (X.226); empty means absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
@@ -54,7 +54,7 @@ impl Contexts {
     pub const PROPOSED: Contexts = Contexts { acse: 1, rtse: 3, mtse: 5 };
 }
 
-pub(super) fn ber(fault: BerFault) -> Error {
+pub(super) fn ber(fault: ErrorKind) -> Error {
     Error::Ber { layer: Layer::Presentation, fault }
 }
 

@@ -4,8 +4,9 @@
 
 use super::{Contexts, PresentationConfig, ber, invalid, oid};
 use crate::base::limits::SELECTOR_SIZE_MAX;
+use crate::ber::ErrorKind;
 use crate::osi::error::{Error, Layer};
-use crate::osi::tlv::{self, BerFault, element, integer};
+use crate::osi::tlv::{self, element, integer};
 
 /// Most contexts that a peer may define.
 const CONTEXT_COUNT_MAX: usize = 32;
@@ -50,12 +51,12 @@ pub(in crate::osi) fn parse_user_data(octets: &[u8]) -> Result<(u32, &[u8]), Err
         item = tlv::take(&mut list).map_err(ber)?;
     }
     if item.tag != 0x02 {
-        return Err(ber(BerFault::Unexpected));
+        return Err(ber(ErrorKind::UnexpectedTag));
     }
     let context = tlv::unsigned(item.content).map_err(ber)?;
     match tlv::take(&mut list).map_err(ber)? {
         value if value.tag == 0xa0 || value.tag == 0x81 => Ok((context, value.content)),
-        _ => Err(ber(BerFault::Unexpected)),
+        _ => Err(ber(ErrorKind::UnexpectedTag)),
     }
 }
 
@@ -273,13 +274,12 @@ pub(in crate::osi) fn cpr_unreadable(reason: u8) -> Vec<u8> {
     element(SEQUENCE, &[&provider_reason(reason)])
 }
 
-/// Reads a CPA: all proposed contexts must be accepted. The ACSE APDU.
+/// Reads a CPA: all proposed contexts must be accepted, which they are where the list of results is
+/// left out. The ACSE APDU.
 pub(in crate::osi) fn parse_cpa(octets: &[u8]) -> Result<&[u8], Error> {
     let parameters = normal_mode_parameters(octets)?;
-    let mut list = tlv::find(parameters, 0xa5)
-        .map_err(ber)?
-        .ok_or(invalid("no presentation context definition result list"))?
-        .content;
+    let results = tlv::find(parameters, 0xa5).map_err(ber)?;
+    let mut list = results.map_or(&[][..], |results| results.content);
     let mut accepted = 0;
     while !list.is_empty() {
         let item = tlv::expect(&mut list, SEQUENCE).map_err(ber)?.content;
@@ -294,7 +294,7 @@ pub(in crate::osi) fn parse_cpa(octets: &[u8]) -> Result<&[u8], Error> {
         }
         accepted += 1;
     }
-    if accepted != 3 {
+    if results.is_some() && accepted != 3 {
         return Err(invalid("not as many context results as contexts"));
     }
     let user_data = tlv::find(parameters, USER_DATA)
@@ -356,7 +356,7 @@ pub(in crate::osi) fn parse_abort(octets: &[u8]) -> Result<Abort<'_>, Error> {
             Some(reason) => Some(tlv::unsigned(reason.content).map_err(ber)?),
             None => None,
         })),
-        _ => Err(ber(BerFault::Unexpected)),
+        _ => Err(ber(ErrorKind::UnexpectedTag)),
     }
 }
 

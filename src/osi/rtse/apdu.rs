@@ -5,9 +5,10 @@
 //! the presentation's X.410 mode parameters otherwise. [`Tags`] is the difference.
 
 use super::{DialogueMode, RefuseReason, ber, invalid};
+use crate::ber::ErrorKind;
 use crate::osi::error::Error;
 use crate::osi::session::SessionConnectionIdentifier;
-use crate::osi::tlv::{self, BerFault, element, integer};
+use crate::osi::tlv::{self, element, integer};
 
 /// The tags around the components.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +71,7 @@ impl ConnectionData<'_> {
         match data.tag {
             0x80 | 0xa0 => Ok(ConnectionData::Open(data.content)),
             0xa1 => parse_identifier(data.content).map(ConnectionData::Recover),
-            _ => Err(ber(BerFault::Unexpected)),
+            _ => Err(ber(ErrorKind::UnexpectedTag)),
         }
     }
 }
@@ -88,7 +89,7 @@ fn encode_identifier(identifier: &SessionConnectionIdentifier) -> Vec<u8> {
 fn parse_identifier(mut octets: &[u8]) -> Result<SessionConnectionIdentifier, Error> {
     let calling = tlv::take(&mut octets).map_err(ber)?;
     if !matches!(calling.tag, T61_STRING | OCTET_STRING) {
-        return Err(ber(BerFault::Unexpected));
+        return Err(ber(ErrorKind::UnexpectedTag));
     }
     let common = tlv::expect(&mut octets, UTC_TIME).map_err(ber)?;
     let additional = tlv::find(octets, ADDITIONAL_REFERENCE).map_err(ber)?;

@@ -5,8 +5,10 @@
 //! a direct reference or a descriptor, or the octet-aligned form.
 
 use super::{ber, invalid};
+use crate::ber::write::{length, length_size};
+use crate::ber::{ErrorKind, Length};
 use crate::osi::error::Error;
-use crate::osi::tlv::{self, BerFault, Header, Length};
+use crate::osi::tlv::{self, Header};
 use smallvec::SmallVec;
 use std::ops::Range;
 
@@ -18,19 +20,19 @@ const SINGLE_ASN1_TYPE: u8 = 0xa0;
 const OCTET_ALIGNED: u8 = 0x81;
 
 /// Longest reference or descriptor in front of the encoding that is skipped, octets.
-const REFERENCE_SIZE_MAX: u64 = 256;
+const REFERENCE_SIZE_MAX: u32 = 256;
 
 /// The octets in front of an MTS-APDU of `apdu_size` octets, in the presentation context `context` of
 /// MTSE ([`crate::osi::presentation::Contexts`]). Nothing goes behind it.
 pub fn wrap_header(context: u32, apdu_size: usize) -> SmallVec<[u8; 24]> {
     let reference = tlv::integer_short(context);
-    let encoding = 1 + tlv::length_size(apdu_size) + apdu_size;
+    let encoding = 1 + length_size(apdu_size) + apdu_size;
     let mut out = SmallVec::new();
     out.push(EXTERNAL);
-    tlv::push_length(&mut out, reference.len() + encoding);
+    length(&mut out, reference.len() + encoding);
     out.extend_from_slice(&reference);
     out.push(SINGLE_ASN1_TYPE);
-    tlv::push_length(&mut out, apdu_size);
+    length(&mut out, apdu_size);
     out
 }
 
@@ -81,7 +83,7 @@ pub fn unwrap_prefix(prefix: &[u8]) -> Result<Option<usize>, Error> {
 /// # Errors
 /// When they are not exactly one EXTERNAL around one element.
 pub fn unwrap(transfer: &[u8]) -> Result<Range<usize>, Error> {
-    let start = start(transfer)?.ok_or(ber(BerFault::Truncated))?;
+    let start = start(transfer)?.ok_or(ber(ErrorKind::Truncated))?;
     let all = tlv::take(&mut &*transfer).map_err(ber)?;
     if all.whole.len() != transfer.len() {
         return Err(invalid("octets behind the transferred EXTERNAL"));
@@ -89,14 +91,14 @@ pub fn unwrap(transfer: &[u8]) -> Result<Range<usize>, Error> {
     let rest = transfer.get(start.at..).unwrap_or_default();
     let apdu = match start.encoding {
         Length::Definite(size) if start.octet_aligned => {
-            rest.get(..size as usize).ok_or(ber(BerFault::Overrun))?
+            rest.get(..size as usize).ok_or(ber(ErrorKind::Overrun))?
         }
         _ => tlv::take(&mut &*rest).map_err(ber)?.whole,
     };
     let trailer = |length| if length == Length::Indefinite { 2 } else { 0 };
     let end = start.at + apdu.len();
     let enclosed = match start.encoding {
-        Length::Definite(size) => apdu.len() as u64 == size,
+        Length::Definite(size) => apdu.len() == size as usize,
         Length::Indefinite => true,
     };
     if !enclosed || end + trailer(start.encoding) + trailer(start.external) != transfer.len() {

@@ -9,7 +9,7 @@ pub mod machine;
 pub(super) mod transfer;
 
 use super::error::{Error, Layer};
-use super::tlv::BerFault;
+use crate::ber::ErrorKind;
 
 pub use super::session::Turn;
 
@@ -133,7 +133,7 @@ pub fn abort_reason_text(reason: u32) -> &'static str {
     }
 }
 
-fn ber(fault: BerFault) -> Error {
+fn ber(fault: ErrorKind) -> Error {
     Error::Ber { layer: Layer::Rtse, fault }
 }
 

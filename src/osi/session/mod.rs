@@ -346,10 +346,11 @@ impl Session {
 
     /// Settles what the peer's AC answered; the turn is in the parameters' token setting.
     pub(super) fn connect_confirm(&mut self, accepted: &ConnectParameters) -> Result<(), Error> {
+        // Some peers answer with all versions that they know, not with the one selected.
         self.version = match accepted.versions & 3 {
             1 => 1,
-            2 => 2,
-            _ => return Err(invalid("an ACCEPT that selects not one protocol version")),
+            2 | 3 => 2,
+            _ => return Err(invalid("an ACCEPT that selects no protocol version")),
         };
         if accepted.requirements & REQUIREMENTS != REQUIREMENTS {
             return Err(unsupported("session functional units that RTSE needs are missing", 134));
@@ -454,7 +455,7 @@ impl ConnectParameters {
         };
         Ok(ConnectParameters {
             identifier: SessionConnectionIdentifier::parse(parameters, user_reference)?,
-            versions: parameters.octet(pi::VERSION_NUMBER).unwrap_or(1),
+            versions: parameters.versions(),
             requirements: match parameters.get(pi::SESSION_USER_REQUIREMENTS) {
                 Some([high, low]) => u16::from_be_bytes([*high, *low]),
                 Some(_) => {

@@ -107,8 +107,8 @@ impl Receive {
             match self.assembled.first() {
                 Some(&(si::GIVE_TOKENS | si::PLEASE_TOKENS)) if !behind => {
                     self.phase = Phase::BehindTokens;
-                    // With parameters it says something of its own, whatever follows it.
-                    self.tokens_reported = self.assembled.len() > 2;
+                    // With tokens it says something of its own, whatever follows it.
+                    self.tokens_reported = names_tokens(&self.assembled)?;
                     if self.tokens_reported {
                         return Ok(Some(Arrival::Spdu));
                     }
@@ -185,9 +185,19 @@ impl Receive {
             }
             Phase::UserInformation => Ok(TsduEnd::Nothing),
             Phase::BehindTokens if self.complete && self.tokens_reported => Ok(TsduEnd::Nothing),
+            Phase::BehindTokens if self.complete && self.gives_nothing() => {
+                self.phase = Phase::BehindTokens;
+                Ok(TsduEnd::Nothing)
+            }
             Phase::BehindTokens if self.complete => Ok(TsduEnd::Spdu),
             Phase::Start | Phase::BehindTokens => Err(invalid("a TSDU that ends inside an SPDU")),
         }
+    }
+
+    /// Whether GIVE TOKENS without tokens stood alone in its TSDU: some peers do not concatenate it, and
+    /// the SPDU that belongs behind it comes in the next TSDU.
+    fn gives_nothing(&self) -> bool {
+        self.assembled.first() == Some(&si::GIVE_TOKENS)
     }
 
     /// Understands the SPDU in `octets`, which [`Receive::assembled`] gave. `None`: a segment of one
@@ -281,6 +291,13 @@ impl Spdu<'_> {
     pub(crate) fn asks_for_data_token(&self) -> bool {
         self.parameters.octet(pi::TOKEN_ITEM).is_some_and(|item| item & spdu::DATA_TOKEN != 0)
     }
+}
+
+/// Whether a token SPDU names tokens. Without a token item, or with one that names none, it only opens
+/// its TSDU, whatever else it carries.
+fn names_tokens(spdu: &[u8]) -> Result<bool, Error> {
+    Ok(spdu.len() > 2
+        && parameters(spdu)?.octet(pi::TOKEN_ITEM).is_some_and(|item| item & spdu::TOKENS != 0))
 }
 
 fn parameters(spdu: &[u8]) -> Result<Parameters<'_>, Error> {

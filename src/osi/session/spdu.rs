@@ -73,6 +73,8 @@ pub(crate) const ENCLOSURE_BEGINNING: u8 = 1;
 pub(crate) const ENCLOSURE_END: u8 = 2;
 /// Data token in a token item.
 pub(super) const DATA_TOKEN: u8 = 1;
+/// Data, synchronize-minor and major/activity token in a token item.
+pub(super) const TOKENS: u8 = 0x15;
 /// User data of CONNECT longer than this goes into the extended parameter, octets.
 const USER_DATA_SIZE_MAX: usize = 512;
 
@@ -130,6 +132,11 @@ impl<'a> Parameters<'a> {
             Some(value) if value.len() > size_max => Err(invalid("a parameter too long")),
             value => Ok(value.unwrap_or_default().to_vec()),
         }
+    }
+
+    /// Bits of the protocol versions: version 1 where none are given; some peers write two octets.
+    pub(super) fn versions(self) -> u8 {
+        self.get(pi::VERSION_NUMBER).and_then(|value| value.last().copied()).unwrap_or(1)
     }
 
     /// A parameter of one octet; absent when it is empty.

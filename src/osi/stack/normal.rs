@@ -185,14 +185,19 @@ impl NormalMode {
     }
 
     pub(super) fn release_indication(&mut self, user_data: &[u8]) -> Result<(), Error> {
-        let (_, rlrq) = ppdu::parse_user_data(user_data)?;
-        acse::apdu::parse_rlrq(rlrq)?;
+        // Some peers release without a word.
+        if !user_data.is_empty() {
+            let (_, rlrq) = ppdu::parse_user_data(user_data)?;
+            acse::apdu::parse_rlrq(rlrq)?;
+        }
         self.acse_step(AcseEvent::Rlrq).map(drop)
     }
 
     pub(super) fn release_confirm(&mut self, user_data: &[u8]) -> Result<(), Error> {
-        let (_, rlre) = ppdu::parse_user_data(user_data)?;
-        acse::apdu::parse_rlre(rlre)?;
+        if !user_data.is_empty() {
+            let (_, rlre) = ppdu::parse_user_data(user_data)?;
+            acse::apdu::parse_rlre(rlre)?;
+        }
         self.acse_step(AcseEvent::Rlre).map(drop)
     }
 

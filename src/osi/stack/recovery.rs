@@ -17,6 +17,9 @@
 //! | `Abort` with [`AbortReason::TransferCompleted`](crate::osi::rtse::AbortReason) | has arrived before |
 //! | any other end of the connection | as before: read the new `TransferResumption` |
 //!
+//! A peer that refuses a resumed transfer for good says the same as one that does not know it: transferred
+//! anew, it is refused again, and then for certain.
+//!
 //! Transferring it anew instead is safe only where `end_sent` is false, or where the peer said that it
 //! does not know the activity; otherwise the message may arrive twice.
 //!
@@ -35,6 +38,9 @@
 //! | partial, and the checkpoint is one of its | [`ResumeResponse::Continue`] with the octets before it; drop those behind |
 //! | neither, and the checkpoint is 0 | `Continue` from 0 octets: it is a whole transfer |
 //! | neither | [`ResumeResponse::Unrecognized`] |
+//!
+//! A connection that breaks before the sender resumed anything leaves the older partial transfer as it
+//! is. A called side that has the turn resumes in the same way, on the connection that its caller opens.
 //!
 //! A caller that gave no references to its session connection cannot have its activities told apart
 //! from those of another connection: [`ActivityName::is_unique`] says so, and such names are not kept.

@@ -10,10 +10,10 @@ use crate::osi::error::{Error, Layer, Remedy};
 use crate::osi::presentation::machine::Event as PresentationEvent;
 use crate::osi::presentation::{Contexts, ppdu};
 use crate::osi::rtse::apdu::{Open, X410, parse_rttp, rttp};
-use crate::osi::rtse::{RefuseReason, abort_reason_text, refuse_reason_text};
+use crate::osi::rtse::{AbortReason, RefuseReason, abort_reason_text, refuse_reason_text};
 
-/// Abort reason of RTSE: protocolError.
-const PROTOCOL_ERROR: u8 = 4;
+/// Priority of a PT that names none.
+const PRIORITY_LOWEST: u8 = u8::MAX;
 
 /// What a caller offers.
 pub(super) struct Offer<'o> {
@@ -171,8 +171,8 @@ impl Upper {
             (Upper::Normal(normal), Remedy::TransferAbort(reason)) => normal.abort(reason),
             (Upper::Normal(_), Remedy::PresentationAbort(reason)) => ppdu::arp(reason),
             (Upper::Normal(normal), _) => normal.abort_association(),
-            (Upper::X410(_), Remedy::TransferAbort(reason)) => X410.rtab(reason),
-            (Upper::X410(_), _) => X410.rtab(PROTOCOL_ERROR),
+            (Upper::X410(_), Remedy::TransferAbort(reason)) => X410.rtab(x410_abort_reason(reason)),
+            (Upper::X410(_), _) => X410.rtab(AbortReason::ProtocolError as u8),
         }
     }
 
@@ -196,9 +196,10 @@ impl Upper {
         }
     }
 
-    /// The priority that the user data of a PT names.
+    /// The priority that the user data of a PT names; the lowest where it names none.
     pub(super) fn token_please_indication(&self, user_data: &[u8]) -> Result<u8, Error> {
         match self {
+            _ if user_data.is_empty() => Ok(PRIORITY_LOWEST),
             Upper::Normal(_) => parse_rttp(ppdu::parse_user_data(user_data)?.1),
             Upper::X410(_) => parse_rttp(user_data),
         }
@@ -270,6 +271,16 @@ impl Upper {
         if let Upper::Normal(normal) = self {
             normal.close();
         }
+    }
+}
+
+/// permanentProblem and userError are normal mode's alone.
+fn x410_abort_reason(reason: u8) -> u8 {
+    const PERMANENT_PROBLEM: u8 = AbortReason::PermanentProblem as u8;
+    const USER_ERROR: u8 = AbortReason::UserError as u8;
+    match reason {
+        PERMANENT_PROBLEM | USER_ERROR => AbortReason::LocalSystemProblem as u8,
+        reason => reason,
     }
 }
 
