@@ -11,7 +11,7 @@ use p1relay::p1::or_address;
 use p1relay::p1::patch::{InternalTraceChange, Patched, RelayChanges, patch};
 use p1relay::p1::scan::{Responsibility, Scan, scan};
 use p1relay::p1::trace::{
-    RoutingAction, encode_internal_trace_element, encode_internal_trace_field, encode_trace_element,
+    Supplied, encode_internal_trace_element, encode_internal_trace_field, encode_trace_element,
 };
 
 struct Counting;
@@ -46,10 +46,9 @@ static ALLOCATOR: Counting = Counting;
 fn message(recipient_count: usize, domain: &GlobalDomainIdentifier) -> Vec<u8> {
     let arrival = WallTime(1_800_000_000_000);
     let mut trace = Vec::new();
-    encode_trace_element(domain, arrival, RoutingAction::Relayed, &mut trace);
+    encode_trace_element(domain, Supplied::relayed(arrival), &mut trace);
     let mut elements = Vec::new();
-    let action = RoutingAction::Relayed;
-    encode_internal_trace_element(domain, "mta1", arrival, action, &mut elements);
+    encode_internal_trace_element(domain, "mta1", Supplied::relayed(arrival), &mut elements);
     let mut extensions = Vec::new();
     encode_internal_trace_field(&elements, &mut extensions);
     let originator = "C=GB;A=CARRIER;P=ACME;O=SALES;S=SMITH".parse().expect("an address");
@@ -83,10 +82,10 @@ fn the_data_path_allocates_nothing_in_steady_state() {
         trace.clear();
         internal.clear();
         let arrival = WallTime(1_800_000_000_000 + turn);
-        let action = RoutingAction::Relayed;
-        encode_trace_element(&domain, arrival, action, &mut trace);
-        encode_internal_trace_element(&domain, "mta2", arrival, action, &mut internal);
+        encode_trace_element(&domain, Supplied::relayed(arrival), &mut trace);
+        encode_internal_trace_element(&domain, "mta2", Supplied::relayed(arrival), &mut internal);
         let changes = RelayChanges {
+            strip_bilateral_information: false,
             trace_element: Some(&trace),
             internal_trace: InternalTraceChange::Append(&internal),
             responsibility: Some(&|index| {

@@ -5,7 +5,7 @@ use p1relay::p1::build::MessageBuilder;
 use p1relay::p1::domain::GlobalDomainIdentifier;
 use p1relay::p1::or_address::OrAddress;
 use p1relay::p1::trace::{
-    RoutingAction, encode_internal_trace_element, encode_internal_trace_field, encode_trace_element,
+    Supplied, encode_internal_trace_element, encode_internal_trace_field, encode_trace_element,
 };
 
 const ARRIVED: WallTime = WallTime(1_800_000_000_000);
@@ -21,11 +21,10 @@ fn domain(text: &str) -> GlobalDomainIdentifier {
 /// A message with one element of trace and one of internal trace, as it comes in from a neighbour.
 pub(crate) fn message() -> Vec<u8> {
     let origin = domain("C=GB;A=CARRIER;P=ACME");
-    let action = RoutingAction::Relayed;
     let mut trace = Vec::new();
-    encode_trace_element(&origin, ARRIVED, action, &mut trace);
+    encode_trace_element(&origin, Supplied::relayed(ARRIVED), &mut trace);
     let mut elements = Vec::new();
-    encode_internal_trace_element(&origin, "mta1", ARRIVED, action, &mut elements);
+    encode_internal_trace_element(&origin, "mta1", Supplied::relayed(ARRIVED), &mut elements);
     let mut extensions = Vec::new();
     encode_internal_trace_field(&elements, &mut extensions);
     let originator = address("C=GB;A=CARRIER;P=ACME;O=SALES;S=SMITH");

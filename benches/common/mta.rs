@@ -3,6 +3,7 @@
 use p1relay::base::clock::WallTime;
 use p1relay::mta::decide::{Context, Decision, decide};
 use p1relay::mta::prepare::{Relay, prepare};
+use p1relay::mta::quirks::Quirks;
 use p1relay::p1::domain::GlobalDomainIdentifier;
 use p1relay::p1::patch::Patched;
 use p1relay::p1::scan::{Scan, scan};
@@ -20,6 +21,7 @@ pub(crate) struct Mta {
     decision: Decision,
     elements: Vec<u8>,
     patched: Patched,
+    quirks: Quirks,
 }
 
 impl Mta {
@@ -50,6 +52,7 @@ impl Mta {
             decision: Decision::default(),
             elements: Vec::new(),
             patched: Patched::new(),
+            quirks: Quirks::default(),
         }
     }
 
@@ -70,6 +73,7 @@ impl Mta {
                 mta_name: "relay",
                 arrived: ARRIVED,
                 is_internal: false,
+                quirks: &self.quirks,
             };
             let serves = |recipient: usize| target.recipients.contains(&(recipient as u16));
             let Mta { scan, elements, patched, .. } = self;

@@ -63,6 +63,11 @@ impl Skipper {
         Skipper { state, depth, ..Skipper::new() }
     }
 
+    /// Octets of the element that were taken.
+    pub fn taken(&self) -> usize {
+        self.offset as usize
+    }
+
     /// Whether the element has ended.
     pub fn is_complete(&self) -> bool {
         self.state == State::Done

@@ -12,6 +12,7 @@ use crate::osi::presentation::PresentationSelector;
 use crate::osi::session::SessionSelector;
 use crate::osi::stack::StackConfig;
 use crate::osi::transport::TransportSelector;
+use crate::p1::downgrade::Options;
 use crate::routing::Pattern;
 use crate::shard::settings::{ConnectorSettings, Credentials, IncomingSelectors, PartnerAddress};
 
@@ -85,6 +86,10 @@ pub(super) fn connector(
         },
         recovery_timeout: checker.seconds(&connector.recovery_timeout_s),
         message_size_max: (checker.number(&connector.message_size_max_kib) as usize) << 10,
+        downgrade: Options {
+            common_name: checker.choice(&connector.common_name_1984),
+            critical_extensions: checker.choice(&connector.critical_extensions_1984),
+        },
         quirks: Quirks {
             bilateral_information: checker.choice(&connector.bilateral_information),
             internal_trace: checker.choice(&connector.internal_trace),
@@ -93,7 +98,6 @@ pub(super) fn connector(
                 .iter()
                 .filter_map(|domain| checker.domain(domain))
                 .collect(),
-            trace_form: checker.choice(&connector.trace_form),
             time_format: checker.choice(&connector.time_format),
         },
     };

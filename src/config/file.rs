@@ -5,10 +5,11 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::key::{Choice, Key, Number, Seconds, Switch};
-use super::names::{BilateralInformation, InternalTrace, TimeFormat, TraceForm};
+use super::names::{BilateralInformation, InternalTrace, TimeFormat};
 use crate::io::probe::IoChoice;
 use crate::osi::rtse::DialogueMode;
 use crate::osi::stack::ApplicationContext;
+use crate::p1::downgrade::{CommonName, CriticalExtensions};
 
 /// One line of the reference page.
 #[derive(Debug)]
@@ -219,9 +220,11 @@ table! {
         internal_trace: Choice<InternalTrace>;
         /// domains behind this partner that a message may enter more than once, as `C=GB;A=CARRIER`
         split_domain: Vec<Spanned<String>>;
-        /// form of the trace elements that we add; 1984 has no other actions
-        trace_form: Choice<TraceForm>;
-        /// form of the times that we write
+        /// what becomes of common names for a partner that speaks 1984
+        common_name_1984: Choice<CommonName>;
+        /// extensions critical for what keep a message from a partner that speaks 1984; others are lost
+        critical_extensions_1984: Choice<CriticalExtensions>;
+        /// form of the times in the trace elements that we add, which have no other actions, as in 1984
         time_format: Choice<TimeFormat>;
     }
 }

@@ -2,9 +2,10 @@
 
 use super::key::Named;
 use crate::io::probe::IoChoice;
-pub(super) use crate::mta::quirks::{BilateralInformation, InternalTrace, TimeFormat, TraceForm};
+pub(super) use crate::mta::quirks::{BilateralInformation, InternalTrace, TimeFormat};
 use crate::osi::rtse::DialogueMode;
 use crate::osi::stack::ApplicationContext;
+use crate::p1::downgrade::{CommonName, CriticalExtensions};
 
 impl Named for IoChoice {
     const NAMES: &'static [(&'static str, Self)] =
@@ -42,9 +43,16 @@ impl Named for InternalTrace {
     ];
 }
 
-impl Named for TraceForm {
+impl Named for CommonName {
     const NAMES: &'static [(&'static str, Self)] =
-        &[("1988", TraceForm::Recommendation1988), ("1984", TraceForm::Recommendation1984)];
+        &[("to-domain-defined", CommonName::ToDomainDefined), ("refuse", CommonName::Refuse)];
+}
+
+impl Named for CriticalExtensions {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("transfer-or-delivery", CriticalExtensions::ForTransferOrDelivery),
+        ("transfer", CriticalExtensions::ForTransfer),
+    ];
 }
 
 impl Named for TimeFormat {

@@ -9,7 +9,7 @@ use crate::p1::domain::GlobalDomainIdentifier;
 use crate::p1::ipm::Ipm;
 use crate::p1::or_address::OrAddress;
 use crate::p1::scan::{Priority, Scan, scan};
-use crate::p1::trace::{RoutingAction, encode_trace_element};
+use crate::p1::trace::{Supplied, encode_trace_element};
 
 /// What stands before the sending time in a generated text.
 const TIME_MARK: &[u8] = b"sent-ns=";
@@ -90,7 +90,7 @@ impl Template {
     ) -> Result<Template, Error> {
         let local_identifier = local_identifier(config.incarnation, config.sender, 0);
         let mut trace = Vec::new();
-        encode_trace_element(&config.domain, now, RoutingAction::Relayed, &mut trace);
+        encode_trace_element(&config.domain, Supplied::relayed(now), &mut trace);
         let mut builder = MessageBuilder::new(
             config.domain.clone(),
             &local_identifier,

@@ -6,11 +6,12 @@
 //! when the APDU came in from another domain; internal trace is taken off where it leaves our domain and
 //! added to where it stays; the responsibility bits of recipients that go another way are cleared.
 
+use super::quirks::{BilateralInformation, InternalTrace, Quirks};
 use crate::base::clock::WallTime;
 use crate::p1::domain::GlobalDomainIdentifier;
 use crate::p1::patch::{InternalTraceChange, Patched, RelayChanges, patch};
 use crate::p1::scan::{Responsibility, Scan};
-use crate::p1::trace::{RoutingAction, encode_internal_trace_element, encode_trace_element};
+use crate::p1::trace::{Supplied, encode_internal_trace_element, encode_trace_element};
 
 /// Who relays, to whom.
 pub struct Relay<'a> {
@@ -22,6 +23,8 @@ pub struct Relay<'a> {
     pub arrived: WallTime,
     /// Whether the partner stands in our domain.
     pub is_internal: bool,
+    /// What the partner wants otherwise.
+    pub quirks: &'a Quirks,
 }
 
 /// Patches a scanned APDU, or its beginning, for one next hop. `serves` says whether a recipient, by
@@ -37,18 +40,14 @@ pub fn prepare(
     elements.clear();
     let came_from_outside =
         !scan.trace.last().is_some_and(|last| relay.domain.is_named_by(last.domain.octets(apdu)));
+    let supplied =
+        Supplied { time_format: relay.quirks.time_format, ..Supplied::relayed(relay.arrived) };
     if came_from_outside {
-        encode_trace_element(relay.domain, relay.arrived, RoutingAction::Relayed, elements);
+        encode_trace_element(relay.domain, supplied, elements);
     }
     let split = elements.len();
     if relay.is_internal {
-        encode_internal_trace_element(
-            relay.domain,
-            relay.mta_name,
-            relay.arrived,
-            RoutingAction::Relayed,
-            elements,
-        );
+        encode_internal_trace_element(relay.domain, relay.mta_name, supplied, elements);
     }
     let (trace_element, internal_element) = elements.split_at(split);
     let responsibility = |recipient: usize| {
@@ -61,10 +60,15 @@ pub fn prepare(
     };
     let changes = RelayChanges {
         trace_element: came_from_outside.then_some(trace_element),
-        internal_trace: match relay.is_internal {
-            true => InternalTraceChange::Append(internal_element),
-            false => InternalTraceChange::Strip,
+        internal_trace: match (relay.quirks.internal_trace, relay.is_internal) {
+            (InternalTrace::Strip, _) | (InternalTrace::Automatic, false) => {
+                InternalTraceChange::Strip
+            }
+            (_, true) => InternalTraceChange::Append(internal_element),
+            (InternalTrace::Keep, false) => InternalTraceChange::Keep,
         },
+        strip_bilateral_information: relay.quirks.bilateral_information
+            == BilateralInformation::Strip,
         responsibility: Some(&responsibility),
     };
     patch(&apdu[..scan.envelope_end() as usize], scan, &changes, patched);

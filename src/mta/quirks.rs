@@ -24,27 +24,7 @@ pub enum InternalTrace {
     Strip,
 }
 
-/// Form of the trace elements that we add.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum TraceForm {
-    /// With other actions.
-    #[default]
-    Recommendation1988,
-    /// Without.
-    Recommendation1984,
-}
-
-/// Form of the UTC times that we write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum TimeFormat {
-    /// `YYMMDDhhmmssZ`.
-    #[default]
-    Seconds,
-    /// `YYMMDDhhmmZ`.
-    Minutes,
-    /// `YYMMDDhhmmss+0000`.
-    Offset,
-}
+pub use crate::p1::time::TimeFormat;
 
 /// A partner's quirks; the default has none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -55,8 +35,6 @@ pub struct Quirks {
     pub internal_trace: InternalTrace,
     /// Domains that a message may enter again after another: their parts are linked by others.
     pub split_domains: Vec<GlobalDomainIdentifier>,
-    /// Our trace elements.
-    pub trace_form: TraceForm,
-    /// Our times.
+    /// Form of the times that we write.
     pub time_format: TimeFormat,
 }

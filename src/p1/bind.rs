@@ -134,6 +134,10 @@ pub fn decode_bind_result(mode: Mode, octets: &[u8]) -> Result<Bind<'_>, Error> 
 pub fn decode_bind_error(octets: &[u8]) -> Result<i64, Error> {
     let mut reader = Reader::new(octets);
     let header = reader.header()?;
+    // A foreign MTA leaves the wrapper out.
+    if header.tag == Tag::INTEGER {
+        return Ok(reader.integer(&header)?);
+    }
     super::scan::expect(&header, ERROR)?;
     let scope = reader.enter(&header)?;
     let inner = reader.header()?;
@@ -269,6 +273,7 @@ mod tests {
             let mut out = Vec::new();
             encode_bind_error(error, &mut out);
             assert_eq!(BindError::from_code(decode_bind_error(&out).unwrap()), Some(error));
+            assert_eq!(decode_bind_error(&out[2..]).unwrap(), error.code());
         }
         assert_eq!(BindError::from_code(1), None);
     }

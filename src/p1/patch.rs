@@ -31,6 +31,8 @@ pub struct RelayChanges<'a> {
     pub trace_element: Option<&'a [u8]>,
     /// What happens to internal-trace-information.
     pub internal_trace: InternalTraceChange<'a>,
+    /// Whether per-domain bilateral information is taken off.
+    pub strip_bilateral_information: bool,
     /// Who is responsible for the recipient with this index from now on; `None` leaves all as they are.
     pub responsibility: Option<&'a dyn Fn(usize) -> Responsibility>,
 }
@@ -168,6 +170,11 @@ fn length_as_long_as(out: &mut Vec<u8>, size: usize, octet_count: usize) {
 pub fn patch(apdu: &[u8], scan: &Scan, changes: &RelayChanges<'_>, out: &mut Patched) {
     out.begin();
     let mut growth = 0;
+    if let Some(bilateral) = scan.per_domain_bilateral_information
+        && changes.strip_bilateral_information
+    {
+        growth += out.edit(bilateral, |_| {});
+    }
     if let Some(element) = changes.trace_element {
         growth += append(out, &scan.trace_information, element);
     }

@@ -3,11 +3,44 @@
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
+use smallvec::SmallVec;
 
 use crate::base::clock::WallTime;
 
 /// The octets of a UTCTime to the second: `YYMMDDhhmmssZ`.
 pub type UtcTime = [u8; 13];
+
+/// Which of UTCTime's forms is written; they state the same time, but not every reader takes each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TimeFormat {
+    /// `YYMMDDhhmmssZ`.
+    #[default]
+    Seconds,
+    /// `YYMMDDhhmmZ`.
+    Minutes,
+    /// `YYMMDDhhmmss+0000`.
+    Offset,
+}
+
+impl TimeFormat {
+    /// The octets of `time` in this form.
+    pub fn utc_time(self, time: WallTime) -> SmallVec<[u8; 17]> {
+        let seconds = utc_time(time);
+        let mut octets = SmallVec::new();
+        match self {
+            TimeFormat::Seconds => octets.extend_from_slice(&seconds),
+            TimeFormat::Minutes => {
+                octets.extend_from_slice(&seconds[..10]);
+                octets.push(b'Z');
+            }
+            TimeFormat::Offset => {
+                octets.extend_from_slice(&seconds[..12]);
+                octets.extend_from_slice(b"+0000");
+            }
+        }
+        octets
+    }
+}
 
 /// Two-digit years from here on are of the twentieth century (X.411 is of 1984; nothing is older).
 const PIVOT_YEAR: i16 = 70;

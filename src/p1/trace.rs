@@ -4,19 +4,19 @@ use super::domain::GlobalDomainIdentifier;
 use super::scan::INTERNAL_TRACE_INFORMATION;
 pub use super::scan::RoutingAction;
 use super::tag;
-use super::time::utc_time;
+use super::time::TimeFormat;
 use crate::base::clock::WallTime;
 use crate::ber::{Tag, write};
+use smallvec::SmallVec;
 
 /// Appends one element of trace-information.
 pub fn encode_trace_element(
     domain: &GlobalDomainIdentifier,
-    arrival: WallTime,
-    action: RoutingAction,
+    supplied: Supplied,
     out: &mut Vec<u8>,
 ) {
     let domain = domain.encoded();
-    let supplied = supplied_information(arrival, action);
+    let supplied = supplied.encoded();
     write::identifier(out, Tag::SEQUENCE, true);
     write::length(out, domain.len() + supplied.len());
     out.extend_from_slice(domain);
@@ -27,14 +27,13 @@ pub fn encode_trace_element(
 pub fn encode_internal_trace_element(
     domain: &GlobalDomainIdentifier,
     mta_name: &str,
-    arrival: WallTime,
-    action: RoutingAction,
+    supplied: Supplied,
     out: &mut Vec<u8>,
 ) {
     write::constructed(out, Tag::SEQUENCE, |out| {
         out.extend_from_slice(domain.encoded());
         write::primitive(out, Tag::IA5_STRING, mta_name.as_bytes());
-        out.extend_from_slice(&supplied_information(arrival, action));
+        out.extend_from_slice(&supplied.encoded());
     });
 }
 
@@ -57,13 +56,32 @@ pub(super) fn encode_standard_extension_type(number: i64, out: &mut Vec<u8>) {
     });
 }
 
-/// DomainSuppliedInformation or MTASuppliedInformation with nothing but what must be there: a SET of
-/// arrival-time `[0]` and routing-action `[2]`, in the order of their tags.
-fn supplied_information(arrival: WallTime, action: RoutingAction) -> [u8; 20] {
-    let mut octets = *b"\x31\x12\x80\x0d-------------\x82\x01-";
-    octets[4..17].copy_from_slice(&utc_time(arrival));
-    octets[19] = action as u8;
-    octets
+/// DomainSuppliedInformation or MTASuppliedInformation with nothing but what must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Supplied {
+    /// Arrival-time.
+    pub arrival: WallTime,
+    /// Routing-action.
+    pub action: RoutingAction,
+    /// How the time is written.
+    pub time_format: TimeFormat,
+}
+
+impl Supplied {
+    /// Relayed, at this time.
+    pub fn relayed(arrival: WallTime) -> Supplied {
+        Supplied { arrival, action: RoutingAction::Relayed, time_format: TimeFormat::default() }
+    }
+
+    /// A SET of arrival-time `[0]` and routing-action `[2]`, in the order of their tags.
+    fn encoded(&self) -> SmallVec<[u8; 24]> {
+        let time = self.time_format.utc_time(self.arrival);
+        let size = time.len() as u8;
+        let mut octets = SmallVec::from_slice(&[0x31, size + 5, 0x80, size]);
+        octets.extend_from_slice(&time);
+        octets.extend_from_slice(&[0x82, 1, self.action as u8]);
+        octets
+    }
 }
 
 #[cfg(test)]
@@ -77,15 +95,15 @@ mod tests {
         let domain: GlobalDomainIdentifier = "C=XX;A=TEST;P=PPTEST".parse().unwrap();
         let arrival = wall_time(b"261123234037Z").unwrap();
         let mut element = Vec::new();
-        encode_trace_element(&domain, arrival, RoutingAction::Relayed, &mut element);
+        encode_trace_element(&domain, Supplied::relayed(arrival), &mut element);
         assert_eq!(
             element,
             b"\x30\x2c\x63\x16\x61\x04\x13\x02XX\x62\x06\x13\x04TEST\x13\x06PPTEST\
               \x31\x12\x80\x0d261123234037Z\x82\x01\x00"
         );
         let mut element = Vec::new();
-        let action = RoutingAction::Relayed;
-        encode_internal_trace_element(&domain, "pp1.test", arrival, action, &mut element);
+        let supplied = Supplied::relayed(arrival);
+        encode_internal_trace_element(&domain, "pp1.test", supplied, &mut element);
         let mut field = Vec::new();
         encode_internal_trace_field(&element, &mut field);
         assert_eq!(
@@ -94,5 +112,20 @@ mod tests {
               \x30\x36\x63\x16\x61\x04\x13\x02XX\x62\x06\x13\x04TEST\x13\x06PPTEST\x16\x08pp1.test\
               \x31\x12\x80\x0d261123234037Z\x82\x01\x00"
         );
+    }
+
+    #[test]
+    fn every_form_of_a_time_states_the_same() {
+        let arrival = wall_time(b"261123234000Z").unwrap();
+        for (time_format, octets) in [
+            (TimeFormat::Seconds, &b"261123234000Z"[..]),
+            (TimeFormat::Minutes, b"2611232340Z"),
+            (TimeFormat::Offset, b"261123234000+0000"),
+        ] {
+            let supplied = Supplied { time_format, ..Supplied::relayed(arrival) }.encoded();
+            assert_eq!(&supplied[4..4 + octets.len()], octets);
+            assert_eq!(usize::from(supplied[1]) + 2, supplied.len());
+            assert_eq!(wall_time(octets), Some(arrival));
+        }
     }
 }

@@ -111,7 +111,7 @@ mod tests {
     use crate::base::clock::WallTime;
     use crate::p1::build::encode_mts_identifier;
     use crate::p1::domain::GlobalDomainIdentifier;
-    use crate::p1::trace::{RoutingAction, encode_trace_element};
+    use crate::p1::trace::{Supplied, encode_trace_element};
 
     fn domain() -> GlobalDomainIdentifier {
         "C=GB;A=X;P=Y".parse().unwrap()
@@ -119,7 +119,7 @@ mod tests {
 
     fn trace() -> Vec<u8> {
         let mut trace = Vec::new();
-        encode_trace_element(&domain(), WallTime(0), RoutingAction::Relayed, &mut trace);
+        encode_trace_element(&domain(), Supplied::relayed(WallTime(0)), &mut trace);
         trace
     }
 

@@ -18,11 +18,13 @@ use crate::base::limits::{
 };
 use crate::connector::Traffic;
 use crate::io::Engine;
+use crate::mta::downgrade::{Outgoing as Prepared, Rest, prepare_1984};
 use crate::mta::metadata;
 use crate::mta::prepare::{Relay, prepare};
 use crate::osi::rtse::TransferRefusal;
+use crate::osi::stack::ApplicationContext;
 use crate::osi::stack::recovery::TransferResumption;
-use crate::p1::scan::{Progress, scan, scan_prefix};
+use crate::p1::scan::{Progress, Responsibility, scan, scan_prefix};
 use crate::routing::ConnectorIndex;
 use crate::store::Outcome;
 
@@ -228,43 +230,96 @@ impl<E: Engine> Shard<E> {
             Ok(Progress::Complete) => Ok(()),
             Err(error) => Err(error.to_string()),
         };
-        let prepared = scanned.map(|()| {
-            let relay = Relay {
-                domain: &self.snapshot.settings.domain,
-                mta_name: &self.snapshot.settings.mta_name,
-                arrived: sending.queued.arrived,
-                is_internal: self.snapshot.is_internal(connector),
-            };
-            let recipients = sending.queued.recipients.as_deref();
-            let serves = |recipient: usize| {
-                recipients
-                    .is_none_or(|list| list.iter().any(|&index| usize::from(index) == recipient))
-            };
-            prepare(apdu, &self.scan, &relay, serves, &mut self.metadata, &mut self.patched);
-        });
-        if let Err(error) = prepared {
+        if let Err(error) = scanned {
             tracing::error!(reference = ?sending.queued.reference, error, "a stored message cannot be sent");
-            return self.fail_connection(connection, "a stored message cannot be sent");
+            return self.hold_unsendable(connection, connector);
         }
-        sending.begun = true;
-        sending.identifier = SmallVec::from_slice(self.scan.mts_identifier.element.octets(apdu));
-        let to_fetch = sending.queued.apdu_size as usize - apdu.len();
-        let envelope_end = self.scan.envelope_end() as usize;
-        let rest = sending.queued.apdu_size as usize - envelope_end;
-        let apdu_lease = octets.slice(start..end);
         let Some(association) = &mut connection.association else { return };
-        let header = association.stack.negotiated().wrap_header(self.patched.size() + rest);
-        let envelope_size = header.len() + self.patched.size();
+        let negotiated = association.stack.negotiated();
+        let settings = self.snapshot.connector(connector);
+        let relay = Relay {
+            domain: &self.snapshot.settings.domain,
+            mta_name: &self.snapshot.settings.mta_name,
+            arrived: sending.queued.arrived,
+            is_internal: self.snapshot.is_internal(connector),
+            quirks: &settings.quirks,
+        };
+        let recipients = sending.queued.recipients.as_deref();
+        let serves = |recipient: usize| {
+            recipients.is_none_or(|list| list.iter().any(|&index| usize::from(index) == recipient))
+        };
+        let prepared = match negotiated.application_context {
+            ApplicationContext::MtsTransferProtocol1984 => prepare_1984(
+                apdu,
+                &self.scan,
+                &relay,
+                &settings.downgrade,
+                serves,
+                &mut self.downgrade,
+                &mut self.patched,
+            ),
+            ApplicationContext::MtsTransfer | ApplicationContext::MtsTransferProtocol => {
+                let (metadata, patched) = (&mut self.metadata, &mut self.patched);
+                prepare(apdu, &self.scan, &relay, serves, metadata, patched);
+                Ok(Prepared::Original)
+            }
+        };
+        let identifier = self.scan.mts_identifier.element.octets(apdu);
+        let envelope_end = self.scan.envelope_end() as usize;
+        // What is patched, and from where on the stored octets follow; `None`: not at all.
+        let (envelope, behind, rest) = match prepared {
+            Ok(Prepared::Original) => (&apdu[..envelope_end], &[][..], Some(envelope_end)),
+            Ok(Prepared::Rewritten { envelope, rest: Rest::Original(rest) }) => {
+                (envelope, &[][..], Some(rest))
+            }
+            Ok(Prepared::Rewritten { envelope, rest: Rest::Rewritten(behind) }) => {
+                (envelope, behind, None)
+            }
+            Ok(Prepared::NeedsContent)
+                if !whole && octets.len() < ENVELOPE_SIZE_MAX + EXTERNAL_OVERHEAD_SIZE_MAX =>
+            {
+                sending.head.extend_from_slice(octets);
+                return self.fetch_more(connection, FETCH_SIZE);
+            }
+            Ok(Prepared::NeedsContent | Prepared::Refused(_)) | Err(_) => {
+                tracing::warn!(
+                    mts_identifier = %metadata::identifier_text(identifier),
+                    connector = settings.name,
+                    "cannot be downgraded to 1984: held"
+                );
+                return self.hold_unsendable(connection, connector);
+            }
+        };
+        sending.identifier = SmallVec::from_slice(identifier);
+        let apdu_size = sending.queued.apdu_size as usize;
+        let (stored, to_fetch) = match rest {
+            Some(rest) => (octets.slice(start + rest..end), apdu_size - apdu.len()),
+            None => (octets.slice(0..0), 0),
+        };
+        let size = self.patched.size() + behind.len() + stored.len() + to_fetch;
+        let header = negotiated.wrap_header(size);
+        let written = header.len() + self.patched.size() + behind.len();
         let mut fill = self
             .envelopes
             .take()
-            .filter(|fill| fill.remaining() >= envelope_size)
-            .unwrap_or_else(|| Fill::with_capacity(envelope_size));
+            .filter(|fill| fill.remaining() >= written)
+            .unwrap_or_else(|| Fill::with_capacity(written));
         fill.append(&header);
-        for slice in self.patched.slices(&apdu[..envelope_end]) {
+        for slice in self.patched.slices(envelope).chain([behind]) {
             fill.append(slice);
         }
-        let pieces = [fill.lease(0..fill.filled()), apdu_lease.slice(envelope_end..apdu.len())];
+        let pieces = [fill.lease(0..fill.filled()), stored];
+        // Only a report could answer for them: the message waits whole.
+        let left_out = self.downgrade.refused_recipients().iter().any(|&recipient| {
+            let ours = self.scan.recipients.get(usize::from(recipient));
+            serves(usize::from(recipient))
+                && ours.is_some_and(|it| it.responsibility() == Responsibility::Responsible)
+        });
+        if negotiated.application_context == ApplicationContext::MtsTransferProtocol1984 && left_out
+        {
+            return self.hold_unsendable(connection, connector);
+        }
+        sending.begun = true;
         let Some(resumed) = &sending.resumed else {
             connection.outgoing.start(&mut association.stack, pieces, to_fetch);
             return self.continue_fetching(connection);
@@ -329,6 +384,14 @@ impl<E: Engine> Shard<E> {
             self.state(connector).resume_at = resume_at;
             self.timers.arm(resume_at, Subject::Connector(connector.0).to_word());
             self.put_back(connector, sending.queued);
+        }
+        self.became_idle(connection);
+    }
+
+    /// Sets a message aside that cannot be sent to this partner; the association is free for the next.
+    fn hold_unsendable(&mut self, connection: &mut Connection, connector: ConnectorIndex) {
+        if let Some(sending) = self.take_sending(connection, connector) {
+            self.hold_refused(sending.queued);
         }
         self.became_idle(connection);
     }

@@ -25,6 +25,7 @@ use crate::ber;
 use crate::io::{Engine, Operation};
 use crate::mta::decide::{Context, Hop, decide};
 use crate::mta::metadata::{self, Metadata};
+use crate::osi::rtse::external::Enclosure;
 use crate::osi::rtse::{AbortReason, TransferRefusal};
 use crate::osi::stack::Negotiated;
 use crate::p1;
@@ -49,6 +50,9 @@ pub(crate) enum IntakeError {
     /// The value that was streamed is not well-formed.
     #[error("the transferred value is malformed: {0}")]
     Encoding(#[from] ber::Error),
+    /// What encloses the MTS-APDU has more or less in it than one element.
+    #[error("the transfer holds more or less than one MTS-APDU")]
+    Enclosure,
     /// The value ended before its own length said so.
     #[error("the transfer ends inside the MTS-APDU")]
     Incomplete,
@@ -65,7 +69,7 @@ impl IntakeError {
             IntakeError::External(error) => error.fault(),
             IntakeError::Apdu(error) => error.fault(),
             IntakeError::Encoding(error) => error.fault(),
-            IntakeError::Incomplete => Fault::PeerViolated,
+            IntakeError::Incomplete | IntakeError::Enclosure => Fault::PeerViolated,
         }
     }
 }
@@ -94,6 +98,9 @@ struct Streamed {
     /// The transfer's first octets, until they hold the envelope.
     head: Vec<u8>,
     head_complete: bool,
+    /// What stands around the MTS-APDU, once it is known.
+    enclosure: Option<Enclosure>,
+    /// Walks the MTS-APDU.
     skipper: ber::Skipper,
     /// What encloses the APDU.
     negotiated: Negotiated,
@@ -122,17 +129,23 @@ impl Intake {
 
 impl Streamed {
     fn take(&mut self, octets: &[u8], scratch: &mut Scan) -> Result<(), IntakeError> {
-        self.skipper.feed(octets)?;
+        let known = self.enclosure.is_some();
+        if known {
+            self.skipper.feed(octets)?;
+        }
         if self.head_complete {
             return Ok(());
         }
         let room = (ENVELOPE_SIZE_MAX + EXTERNAL_OVERHEAD_SIZE_MAX).saturating_sub(self.head.len());
         self.head.extend_from_slice(&octets[..octets.len().min(room)]);
-        if let Some(start) =
-            self.negotiated.unwrap_prefix(&self.head).map_err(IntakeError::External)?
-        {
-            self.head_complete = scan_prefix(&self.head[start..], scratch)? == Progress::Complete;
+        let prefix = self.negotiated.unwrap_prefix(&self.head).map_err(IntakeError::External)?;
+        let Some(enclosure) = prefix else { return Ok(()) };
+        let apdu = &self.head[enclosure.header..];
+        if !known {
+            self.enclosure = Some(enclosure);
+            self.skipper.feed(apdu)?;
         }
+        self.head_complete = scan_prefix(apdu, scratch)? == Progress::Complete;
         Ok(())
     }
 }
@@ -174,6 +187,7 @@ impl<E: Engine> Shard<E> {
                 chunks: Chunks::default(),
                 head: Vec::new(),
                 head_complete: false,
+                enclosure: None,
                 skipper: ber::Skipper::new(),
                 negotiated,
             })
@@ -285,17 +299,16 @@ impl<E: Engine> Shard<E> {
         if !streamed.skipper.is_complete() {
             streamed.take(&intake.staging, &mut self.scan)?;
         }
-        let start = negotiated.unwrap_prefix(&streamed.head).map_err(IntakeError::External)?;
-        let start = start.ok_or(IntakeError::Incomplete)?;
-        let progress = scan_prefix(&streamed.head[start..], &mut self.scan)?;
+        let Enclosure { header, trailer } = streamed.enclosure.ok_or(IntakeError::Incomplete)?;
+        let progress = scan_prefix(&streamed.head[header..], &mut self.scan)?;
         if !streamed.skipper.is_complete() || progress == Progress::NeedMore {
             return Err(IntakeError::Incomplete);
         }
-        let size = self.scan.apdu_size().map_or(intake.size - start, |size| size as usize);
-        if size > intake.size - start {
-            return Err(IntakeError::Incomplete);
+        let size = streamed.skipper.taken();
+        if header + size + trailer != intake.size {
+            return Err(IntakeError::Enclosure);
         }
-        Ok((start, size))
+        Ok((header, size))
     }
 
     fn append_transfer(
@@ -323,7 +336,7 @@ impl<E: Engine> Shard<E> {
                 domain: &snapshot.settings.domain,
                 table: &snapshot.table,
                 links: &snapshot.links,
-                partner_domain: &|connector| snapshot.connector(connector).domain.as_ref(),
+                partner_domain: &|connector| snapshot.connector(connector).domain_without_loops(),
             },
             &mut self.decision,
         )?;

@@ -246,9 +246,8 @@ impl<E: Engine> Shard<E> {
             Indication::ReleaseConfirm => self.begin_drain(connection),
             Indication::Abort(abort) => {
                 tracing::warn!(peer = %connection.peer, layer = abort.layer.as_str(), reason = abort.text, "the peer aborted the association");
-                if abort.layer == Layer::Rtse {
-                    self.abort_settles(connection, abort.reason);
-                }
+                let reason = abort.reason.filter(|_| abort.layer == Layer::Rtse);
+                self.abort_settles(connection, reason);
                 self.counters.connections_failed.add(1);
                 self.begin_drain(connection);
             }

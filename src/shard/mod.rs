@@ -136,6 +136,8 @@ pub(crate) struct Shard<E: Engine> {
     decision: Decision,
     metadata: Vec<u8>,
     patched: Patched,
+    /// Working memory of the downgrade for partners of 1984.
+    downgrade: crate::mta::downgrade::Work,
     /// Where patched envelopes are written; one buffer each message under way.
     envelopes: Pool,
 }
@@ -197,6 +199,7 @@ impl<E: Engine> Shard<E> {
             decision: Decision::default(),
             metadata: Vec::new(),
             patched: Patched::default(),
+            downgrade: crate::mta::downgrade::Work::default(),
             envelopes: Pool::new(ENVELOPE_BUFFER_SIZE, ENVELOPE_BUFFER_COUNT),
         }
     }

@@ -182,6 +182,14 @@ impl<E: Engine> Shard<E> {
             && let Some(sending) = self.take_sending(connection, connector)
         {
             self.put_back(connector, sending.queued);
+        } else if connection.sending.as_ref().is_some_and(|sending| sending.resumed.is_some())
+            && let Some(sending) = self.take_sending(connection, connector)
+        {
+            // It does not resume activities: another attempt would end the same way.
+            if sending.resumed.is_some_and(|resumed| resumed.0.end_sent) {
+                self.note_doubt(connector, &sending.identifier);
+            }
+            self.put_back(connector, sending.queued);
         }
     }
 

@@ -79,6 +79,15 @@ pub struct ConnectorSettings {
     pub message_size_max: usize,
     /// What it wants otherwise.
     pub quirks: Quirks,
+    /// How messages are downgraded where it speaks 1984.
+    pub downgrade: crate::p1::downgrade::Options,
+}
+
+impl ConnectorSettings {
+    /// The partner's domain, if a message that was there before must not go there again.
+    pub fn domain_without_loops(&self) -> Option<&GlobalDomainIdentifier> {
+        self.domain.as_ref().filter(|domain| !self.quirks.split_domains.contains(domain))
+    }
 }
 
 /// Where a partner is reached.

@@ -15,7 +15,7 @@ use p1relay::p1::domain::GlobalDomainIdentifier;
 use p1relay::p1::downgrade::{Options, Outcome};
 use p1relay::p1::ipm::Ipm;
 use p1relay::p1::or_address::OrAddress;
-use p1relay::p1::trace::{RoutingAction, encode_trace_element};
+use p1relay::p1::trace::{Supplied, encode_trace_element};
 
 use crate::capture::{self, foreign_apdus};
 use crate::proxy::{Direction, Recording};
@@ -168,7 +168,7 @@ fn body_parts_are_clean() {
     }
     .build();
     let mut trace = Vec::new();
-    encode_trace_element(&domain, WallTime(0), RoutingAction::Relayed, &mut trace);
+    encode_trace_element(&domain, Supplied::relayed(WallTime(0)), &mut trace);
     let mut message = MessageBuilder::new(domain, "1", originator.clone(), &trace);
     message.recipients = vec![originator.into()];
     message.content = &content;

@@ -3,6 +3,7 @@
 use p1relay::base::clock::WallTime;
 use p1relay::mta::downgrade::{Outgoing, Rest, Work, prepare_1984, preview};
 use p1relay::mta::prepare::Relay;
+use p1relay::mta::quirks::Quirks;
 use p1relay::p1::body_part::BodyPart;
 use p1relay::p1::build::{
     MessageBuilder, ReportBuilder, ReportType, ReportedRecipient, encode_mts_identifier,
@@ -15,7 +16,7 @@ use p1relay::p1::or_address::OrAddress;
 use p1relay::p1::patch::Patched;
 use p1relay::p1::scan::{Progress, Responsibility, Scan, scan_prefix};
 use p1relay::p1::trace::encode_internal_trace_field;
-use p1relay::p1::trace::{RoutingAction, encode_internal_trace_element, encode_trace_element};
+use p1relay::p1::trace::{Supplied, encode_internal_trace_element, encode_trace_element};
 
 use crate::capture::foreign_apdus;
 use crate::{grammar, scanned, vectors};
@@ -29,7 +30,7 @@ fn domain(text: &str) -> GlobalDomainIdentifier {
 fn trace() -> Vec<u8> {
     let mut trace = Vec::new();
     let origin = domain("C=GB;A=CARRIER;P=ACME");
-    encode_trace_element(&origin, ARRIVAL, RoutingAction::Relayed, &mut trace);
+    encode_trace_element(&origin, Supplied::relayed(ARRIVAL), &mut trace);
     trace
 }
 
@@ -38,7 +39,7 @@ fn message(recipients: &[&str], text_size: usize) -> Vec<u8> {
     let origin = domain("C=GB;A=CARRIER;P=ACME");
     let originator: OrAddress = "C=GB;A=CARRIER;P=ACME;S=SMITH".parse().unwrap();
     let (trace, mut element, mut extensions) = (trace(), Vec::new(), Vec::new());
-    encode_internal_trace_element(&origin, "mta", ARRIVAL, RoutingAction::Relayed, &mut element);
+    encode_internal_trace_element(&origin, "mta", Supplied::relayed(ARRIVAL), &mut element);
     encode_internal_trace_field(&element, &mut extensions);
     encode_standard_extension(23, 0, b"\x04\x01c", &mut extensions);
     let text = vec![b'x'; text_size];
@@ -61,7 +62,14 @@ fn message(recipients: &[&str], text_size: usize) -> Vec<u8> {
 /// The octets that leave, and the recipients that cannot be served; `None` when nothing leaves.
 fn sent(apdu: &[u8], at_hand: &[u8], scan: &Scan, serves: &[usize]) -> Option<(Vec<u8>, Vec<u16>)> {
     let own = domain("C=FR;A=RELAY");
-    let relay = Relay { domain: &own, mta_name: "relay", arrived: ARRIVAL, is_internal: true };
+    let quirks = Quirks::default();
+    let relay = Relay {
+        domain: &own,
+        mta_name: "relay",
+        arrived: ARRIVAL,
+        is_internal: true,
+        quirks: &quirks,
+    };
     let (mut work, mut patched) = (Work::default(), Patched::new());
     let serves = |index| serves.contains(&index);
     let outgoing =
@@ -147,7 +155,14 @@ fn the_beginning_of_a_large_message_will_do() {
     // Too little: heading not seen.
     let head = &apdu[..scan.content_header.unwrap().content_start as usize + 3];
     let own = domain("C=FR;A=RELAY");
-    let relay = Relay { domain: &own, mta_name: "relay", arrived: ARRIVAL, is_internal: false };
+    let quirks = Quirks::default();
+    let relay = Relay {
+        domain: &own,
+        mta_name: "relay",
+        arrived: ARRIVAL,
+        is_internal: false,
+        quirks: &quirks,
+    };
     let (mut work, mut patched) = (Work::default(), Patched::new());
     let options = Options::default();
     let outgoing = prepare_1984(head, &scan, &relay, &options, |_| true, &mut work, &mut patched);

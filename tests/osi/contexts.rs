@@ -5,6 +5,7 @@ use crate::support::{
     BIND_ARGUMENT, BIND_RESULT, Seen, Side, bound, capture, config, in_context, pump,
 };
 use p1relay::osi::error::Layer;
+use p1relay::osi::rtse::external::Enclosure;
 use p1relay::osi::rtse::{DialogueMode, RefuseReason, Turn};
 use p1relay::osi::stack::{ApplicationContext, Indication, Stack, StackConfig};
 use std::sync::Arc;
@@ -53,7 +54,7 @@ fn as_called_party_the_foreign_1984_caller_is_taken() {
         assert_eq!((apdu[..2].to_vec(), negotiated.unwrap(&apdu)), (vec![0xa0, 0x80], Ok(0..516)));
         assert_eq!(
             (negotiated.wrap_header(516).len(), negotiated.unwrap_prefix(&[])),
-            (0, Ok(Some(0)))
+            (0, Ok(Some(Enclosure::default())))
         );
         let ends = side.seen.iter().filter(|s| **s == Seen::Indication(Indication::TransferEnd));
         assert_eq!((ends.count(), side.last()), (1, Some(&Indication::Release)));

@@ -61,7 +61,9 @@ fn as_called_party_both_captures_are_accepted() {
                 let transfer = side.data();
                 assert_eq!(transfer, foreign_rttr(&capture.to_server[3]));
                 let apdu = external::unwrap(&transfer).unwrap();
-                assert_eq!(external::unwrap_prefix(&transfer[..20]), Ok(Some(apdu.start)));
+                let enclosure = external::unwrap_prefix(&transfer[..20]).unwrap().unwrap();
+                assert_eq!(enclosure.header, apdu.start);
+                assert_eq!(enclosure.trailer, transfer.len() - apdu.end);
                 assert_eq!((apdu.start, transfer[apdu.start], apdu.end), (7, 0xa0, 707));
             }
             assert_eq!(side.last(), Some(&Indication::Release));

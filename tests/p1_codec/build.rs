@@ -9,7 +9,7 @@ use p1relay::p1::domain::GlobalDomainIdentifier;
 use p1relay::p1::or_address::{self, OrAddress};
 use p1relay::p1::scan::{ApduKind, Criticality, ExtensionId, Priority};
 use p1relay::p1::schema::{self, MtsApdu};
-use p1relay::p1::trace::{RoutingAction, encode_trace_element};
+use p1relay::p1::trace::{Supplied, encode_trace_element};
 
 use crate::scanned;
 
@@ -21,7 +21,7 @@ fn domain() -> GlobalDomainIdentifier {
 
 fn trace() -> Vec<u8> {
     let mut out = Vec::new();
-    encode_trace_element(&domain(), ARRIVAL, RoutingAction::Relayed, &mut out);
+    encode_trace_element(&domain(), Supplied::relayed(ARRIVAL), &mut out);
     out
 }
 

@@ -33,6 +33,7 @@ fn exercise(apdu: &[u8]) {
     let _ = found.content_octets(apdu).map(|content| ipm::read_text(&content));
     let element = &apdu[found.trace[0].element.range()];
     let changes = RelayChanges {
+        strip_bilateral_information: false,
         trace_element: Some(element),
         internal_trace: InternalTraceChange::Strip,
         responsibility: Some(&|_| Responsibility::NotResponsible),

@@ -7,7 +7,8 @@ use p1relay::p1::patch::{InternalTraceChange, Patched, Piece, RelayChanges, patc
 use p1relay::p1::scan::{ApduKind, Progress, Responsibility, Scan, scan_prefix};
 use p1relay::p1::schema::{self, MtsApdu};
 use p1relay::p1::trace::{
-    RoutingAction, encode_internal_trace_element, encode_internal_trace_field, encode_trace_element,
+    RoutingAction, Supplied, encode_internal_trace_element, encode_internal_trace_field,
+    encode_trace_element,
 };
 use proptest::prelude::*;
 
@@ -40,10 +41,15 @@ impl Case {
         };
         let arrival = WallTime(1_800_000_000_000 + random.below(1 << 40) as i64);
         let mut trace = Vec::new();
-        encode_trace_element(&domain, arrival, RoutingAction::Relayed, &mut trace);
+        encode_trace_element(&domain, Supplied::relayed(arrival), &mut trace);
         let mut internal_element = Vec::new();
-        let action = RoutingAction::Rerouted;
-        encode_internal_trace_element(&domain, "mta1", arrival, action, &mut internal_element);
+        let _supplied = Supplied { action: RoutingAction::Rerouted, ..Supplied::relayed(arrival) };
+        encode_internal_trace_element(
+            &domain,
+            "mta1",
+            Supplied::relayed(arrival),
+            &mut internal_element,
+        );
         Case {
             trace: (!random.chance(5)).then_some(trace),
             internal: [Internal::Keep, Internal::Strip, Internal::Append][random.below(3)],
@@ -60,6 +66,7 @@ impl Case {
                 _ => Responsibility::NotResponsible,
             };
         let changes = RelayChanges {
+            strip_bilateral_information: false,
             trace_element: self.trace.as_deref(),
             internal_trace: match self.internal {
                 Internal::Keep => InternalTraceChange::Keep,
@@ -319,6 +326,7 @@ proptest! {
         let apdu = Random(seed).encoded_apdu();
         let scan = scanned(&apdu);
         let changes = RelayChanges {
+            strip_bilateral_information: false,
             trace_element: None,
             internal_trace: InternalTraceChange::Keep,
             responsibility: Some(&|index| scan.recipients[index].responsibility()),
@@ -337,7 +345,7 @@ fn a_foreign_message_is_patched() {
     let scan = scanned(&apdu);
     let mut element = Vec::new();
     let domain: GlobalDomainIdentifier = "C=GB;A=C;P=P".parse().unwrap();
-    encode_trace_element(&domain, WallTime(0), RoutingAction::Relayed, &mut element);
+    encode_trace_element(&domain, Supplied::relayed(WallTime(0)), &mut element);
     let case = Case {
         trace: Some(element.clone()),
         internal: Internal::Strip,

@@ -69,13 +69,29 @@ fn start(transfer: &[u8]) -> Result<Option<Start>, Error> {
     Err(invalid("an EXTERNAL with more references than there are"))
 }
 
-/// Where the MTS-APDU begins, octets from the start of the transfer whose first octets `prefix` holds;
-/// `None` when more octets are needed.
+/// What stands around an MTS-APDU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Enclosure {
+    /// Octets before it.
+    pub header: usize,
+    /// Octets behind it: the ends of contents of indefinite lengths.
+    pub trailer: usize,
+}
+
+/// What encloses the MTS-APDU in the transfer whose first octets `prefix` holds; `None` when more octets are
+/// needed.
 ///
 /// # Errors
 /// When the octets cannot be an EXTERNAL.
-pub fn unwrap_prefix(prefix: &[u8]) -> Result<Option<usize>, Error> {
-    Ok(start(prefix)?.map(|start| start.at))
+pub fn unwrap_prefix(prefix: &[u8]) -> Result<Option<Enclosure>, Error> {
+    Ok(start(prefix)?.map(|start| start.enclosure()))
+}
+
+impl Start {
+    fn enclosure(&self) -> Enclosure {
+        let trailer = |length| if length == Length::Indefinite { 2 } else { 0 };
+        Enclosure { header: self.at, trailer: trailer(self.encoding) + trailer(self.external) }
+    }
 }
 
 /// Where the MTS-APDU stands in the complete octets of a transfer.
@@ -95,13 +111,12 @@ pub fn unwrap(transfer: &[u8]) -> Result<Range<usize>, Error> {
         }
         _ => tlv::take(&mut &*rest).map_err(ber)?.whole,
     };
-    let trailer = |length| if length == Length::Indefinite { 2 } else { 0 };
     let end = start.at + apdu.len();
     let enclosed = match start.encoding {
         Length::Definite(size) => apdu.len() == size as usize,
         Length::Indefinite => true,
     };
-    if !enclosed || end + trailer(start.encoding) + trailer(start.external) != transfer.len() {
+    if !enclosed || end + start.enclosure().trailer != transfer.len() {
         return Err(invalid("an EXTERNAL around more than one element"));
     }
     Ok(start.at..end)
@@ -128,7 +143,7 @@ mod tests {
             let at = transfer.len();
             transfer.extend_from_slice(&apdu);
             assert_eq!(unwrap(&transfer), Ok(at..at + size));
-            assert_eq!(unwrap_prefix(&transfer), Ok(Some(at)));
+            assert_eq!(unwrap_prefix(&transfer).map(|it| it.map(|it| it.header)), Ok(Some(at)));
             assert_eq!(unwrap_prefix(&transfer[..at - 1]), Ok(None));
         }
     }

@@ -44,11 +44,12 @@ impl ApplicationContext {
         }
     }
 
-    /// What an RTORQ of X.410 mode asks for; one that names nothing is of 1984 (unverified).
+    /// What an RTORQ of X.410 mode asks for; one that names nothing is of 1984 (unverified). A foreign MTA
+    /// writes the octets of the number in the order of a little-endian machine.
     pub(super) fn of_application_protocol(protocol: Option<u32>) -> Option<ApplicationContext> {
         match protocol {
-            Some(12) => Some(ApplicationContext::MtsTransferProtocol),
-            Some(1) | None => Some(ApplicationContext::MtsTransferProtocol1984),
+            Some(12 | 0x0c00) => Some(ApplicationContext::MtsTransferProtocol),
+            Some(1 | 0x0100) | None => Some(ApplicationContext::MtsTransferProtocol1984),
             Some(_) => None,
         }
     }

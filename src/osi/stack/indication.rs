@@ -4,7 +4,8 @@ use super::ApplicationContext;
 use super::recovery::{PartialTransfer, ResumeIndication, TransferResumption};
 use crate::osi::error::{Error, Layer};
 use crate::osi::presentation::{Contexts, PresentationConfig};
-use crate::osi::rtse::{DialogueMode, RtseConfig, TransferRefusal, Turn, external};
+use crate::osi::rtse::external::{self, Enclosure};
+use crate::osi::rtse::{DialogueMode, RtseConfig, TransferRefusal, Turn};
 use crate::osi::session::{SessionConfig, SessionConnectionIdentifier};
 use crate::osi::transport::TransportConfig;
 use smallvec::SmallVec;
@@ -185,15 +186,15 @@ impl Negotiated {
             .unwrap_or_default()
     }
 
-    /// Where the MTS-APDU begins in a transfer whose first octets are `prefix`; `None` when more octets
+    /// What encloses the MTS-APDU in a transfer whose first octets are `prefix`; `None` when more octets
     /// are needed.
     ///
     /// # Errors
     /// As [`external::unwrap_prefix`].
-    pub fn unwrap_prefix(&self, prefix: &[u8]) -> Result<Option<usize>, Error> {
+    pub fn unwrap_prefix(&self, prefix: &[u8]) -> Result<Option<Enclosure>, Error> {
         match self.contexts {
             Some(_) => external::unwrap_prefix(prefix),
-            None => Ok(Some(0)),
+            None => Ok(Some(Enclosure::default())),
         }
     }
 

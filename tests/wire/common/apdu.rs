@@ -9,7 +9,7 @@ use p1relay::p1::build::{
 use p1relay::p1::domain::GlobalDomainIdentifier;
 use p1relay::p1::ipm::Ipm;
 use p1relay::p1::or_address::OrAddress;
-use p1relay::p1::trace::{RoutingAction, encode_trace_element};
+use p1relay::p1::trace::{Supplied, encode_trace_element};
 
 /// The domain in MTS-identifiers and first trace elements.
 pub(crate) const ORIGIN: &str = "C=GB;A=CARRIER;P=ACME";
@@ -29,7 +29,7 @@ pub(crate) fn address(text: &str) -> OrAddress {
 
 pub(crate) fn first_trace() -> Vec<u8> {
     let mut trace = Vec::new();
-    encode_trace_element(&domain(), ORIGIN_TIME, RoutingAction::Relayed, &mut trace);
+    encode_trace_element(&domain(), Supplied::relayed(ORIGIN_TIME), &mut trace);
     trace
 }
 
