@@ -13,7 +13,7 @@ use super::queue::PriorityQueue;
 use super::resume::Interrupted;
 use super::token::{ConnectionKey, Subject};
 use crate::base::clock::Instant;
-use crate::connector::associations::Opening;
+use crate::connector::associations::{Opening, Waiting};
 use crate::connector::{Associations, Schedule, Traffic};
 use crate::io::{Engine, Operation};
 use crate::osi::rtse::DialogueMode;
@@ -40,6 +40,8 @@ pub(crate) struct ConnectorState {
     pub(super) without_turn: Vec<ConnectionKey>,
     /// Nothing is sent before this: the partner has refused a transfer.
     pub(super) resume_at: Instant,
+    /// Transfers that it has refused in a row.
+    pub(super) refusal_count: u32,
     /// Which of the partner's addresses is tried next.
     next_address: usize,
     /// Messages taken from the queue since marks were last asked for ahead.
@@ -67,8 +69,11 @@ impl<E: Engine> Shard<E> {
         loop {
             let (now, wall) = (self.now.instant, self.now.wall);
             let state = self.state(connector);
-            let mut waiting = state.queue.waiting();
-            waiting.ordinary += state.interrupted.len() as u32;
+            let mut waiting = Waiting::default();
+            if state.idle.is_empty() {
+                waiting = state.queue.waiting();
+                waiting.ordinary += state.interrupted.len() as u32;
+            }
             match state.associations.opening(&settings.associations, waiting, now) {
                 Opening::Now if settings.schedule.allows_calling(wall) => {}
                 Opening::Now => return self.wait_for_schedule(connector, &settings.schedule),

@@ -349,7 +349,9 @@ impl<E: Engine> Shard<E> {
             outcome: Outcome::Transferred,
         };
         self.tell(self.home(queued.reference), outcome);
-        self.state(connector).associations.succeeded();
+        let state = self.state(connector);
+        state.associations.succeeded();
+        state.refusal_count = 0;
         self.became_idle(connection);
     }
 
@@ -380,12 +382,23 @@ impl<E: Engine> Shard<E> {
         if given_up {
             self.hold_refused(sending.queued);
         } else {
-            let resume_at = self.now.instant + settings.transfer_retry.delay_after(count);
-            self.state(connector).resume_at = resume_at;
-            self.timers.arm(resume_at, Subject::Connector(connector.0).to_word());
-            self.put_back(connector, sending.queued);
+            self.pause(connector);
+            // Behind its equals: others may fare better.
+            sending.queued.resident = None;
+            self.state(connector).queue.push(sending.queued);
         }
         self.became_idle(connection);
+    }
+
+    /// Sends nothing for a while: the partner has refused a transfer, perhaps not the first.
+    pub(super) fn pause(&mut self, connector: ConnectorIndex) {
+        let policy = self.snapshot.connector(connector).transfer_retry;
+        let now = self.now.instant;
+        let state = self.state(connector);
+        state.refusal_count = state.refusal_count.saturating_add(1);
+        state.resume_at = now + policy.delay_after(state.refusal_count);
+        let resume_at = state.resume_at;
+        self.timers.arm(resume_at, Subject::Connector(connector.0).to_word());
     }
 
     /// Sets a message aside that cannot be sent to this partner; the association is free for the next.

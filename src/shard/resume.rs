@@ -411,9 +411,7 @@ impl<E: Engine> Shard<E> {
         if policy.is_exhausted(count) {
             self.hold_refused(sending.queued);
         } else {
-            let resume_at = self.now.instant + policy.delay_after(count);
-            self.state(connector).resume_at = resume_at;
-            self.timers.arm(resume_at, Subject::Connector(connector.0).to_word());
+            self.pause(connector);
             // The peer has said that it is not responsible: nothing is in doubt.
             let resumption = TransferResumption { end_sent: false, ..resumption };
             if let Some(sending) = self.interrupt(connector, sending, Some(resumption)) {
