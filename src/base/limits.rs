@@ -133,6 +133,10 @@ pub const SEGMENT_SIZE_MIN: u64 = 256 << 10;
 pub const SPARE_SEGMENT_COUNT: usize = 2;
 /// Largest metadata of one message in the store, octets.
 pub const METADATA_SIZE_MAX: usize = 64 << 10;
+/// Largest note of a log, octets: what it says of segments that are used again.
+pub const NOTE_SIZE_MAX: usize = 512 << 10;
+/// Of a segment, a note takes at most one part in so many.
+pub const NOTE_SEGMENT_SHARE: u64 = 16;
 /// Size of one buffer of a segment's footer, octets.
 pub const FOOTER_BUFFER_SIZE: usize = 256 << 10;
 /// Chunks of one body: those of the largest, and as many cut short by pauses of the sender.
@@ -143,7 +147,7 @@ const _: () = {
     assert!(FOOTER_BUFFER_SIZE.is_multiple_of(STORE_BLOCK_SIZE));
     assert!(ENVELOPE_SIZE_MAX <= APDU_SIZE_MAX);
     assert!(TPDU_SIZE_MAX == 65_531);
-    assert!(CHUNK_SIZE * 2 <= GROUP_BUFFER_SIZE);
+    assert!(CHUNK_SIZE * 2 <= GROUP_BUFFER_SIZE && NOTE_SIZE_MAX * 2 <= GROUP_BUFFER_SIZE);
     assert!((GROUP_BUFFER_SIZE as u64) < SEGMENT_SIZE);
     assert!(GROUP_BUFFER_SIZE.is_multiple_of(STORE_BLOCK_SIZE));
     assert!(SEGMENT_SIZE.is_multiple_of(STORE_BLOCK_SIZE as u64));

@@ -2,16 +2,20 @@
 //! restart without looking into the APDU.
 //!
 //! The layout is little-endian and versioned by its first octet; every version reads those before it.
-//! Connectors are kept by name, since their indices change with the configuration.
+//! Connectors are kept by name, since their indices change with the configuration. Version 2 adds the names
+//! of the activity that brought the APDU ([`activity`](super::activity)).
 
 use thiserror::Error;
 
+use super::activity::{NameReference, StoredActivity, StoredNames, write_names};
 use crate::base::clock::WallTime;
 use crate::ber::{self, Reader, Tag};
 use crate::p1::domain::GlobalDomainIdentifier;
 use crate::p1::scan::{ApduKind, Priority};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Has no names of activities.
+const VERSION_WITHOUT_NAMES: u8 = 1;
 /// Stands for "every recipient that is our responsibility" in place of a list.
 const ALL_RECIPIENTS: u16 = u16::MAX;
 /// Longest connector name or identifier kept, octets: a length is one octet.
@@ -93,8 +97,14 @@ pub fn identifier_text(element: &[u8]) -> String {
     read().unwrap_or_else(|_| "unreadable".to_owned())
 }
 
-/// Writes metadata; the targets follow by [`write_target`], `target_count` of them.
-pub fn write(metadata: &Metadata<'_>, target_count: u16, out: &mut Vec<u8>) {
+/// Writes metadata and the names of the activity that brought the APDU, its own first; the targets follow
+/// by [`write_target`], `target_count` of them.
+pub fn write<'a>(
+    metadata: &Metadata<'_>,
+    activity: impl Iterator<Item = NameReference<'a>>,
+    target_count: u16,
+    out: &mut Vec<u8>,
+) {
     out.push(VERSION);
     out.push(match metadata.kind {
         ApduKind::Message => 0,
@@ -113,6 +123,7 @@ pub fn write(metadata: &Metadata<'_>, target_count: u16, out: &mut Vec<u8>) {
     write_name(metadata.inbound, out);
     out.push(metadata.identifier.len().min(NAME_SIZE_MAX) as u8);
     out.extend_from_slice(&metadata.identifier[..metadata.identifier.len().min(NAME_SIZE_MAX)]);
+    write_names(activity, out);
     out.extend_from_slice(&target_count.to_le_bytes());
 }
 
@@ -128,7 +139,7 @@ pub fn write_target(connector: Option<&str>, recipients: Option<&[u16]>, out: &m
     }
 }
 
-fn write_name(name: &str, out: &mut Vec<u8>) {
+pub(super) fn write_name(name: &str, out: &mut Vec<u8>) {
     let size = name.floor_char_boundary(NAME_SIZE_MAX);
     out.push(size as u8);
     out.extend_from_slice(&name.as_bytes()[..size]);
@@ -136,11 +147,8 @@ fn write_name(name: &str, out: &mut Vec<u8>) {
 
 /// Reads metadata and gives an iterator over its targets.
 pub fn read(octets: &[u8]) -> Result<(Metadata<'_>, Targets<'_>), MetadataError> {
-    let mut reader = Fields { octets, offset: 0 };
-    let version = reader.octet()?;
-    if version != VERSION {
-        return Err(reader.error());
-    }
+    let mut reader = Fields::new(octets);
+    let version = reader.version()?;
     let kind = match reader.octet()? {
         0 => ApduKind::Message,
         1 => ApduKind::Probe,
@@ -163,8 +171,26 @@ pub fn read(octets: &[u8]) -> Result<(Metadata<'_>, Targets<'_>), MetadataError>
         inbound: reader.name()?,
         identifier: reader.counted()?,
     };
+    reader.activity(version)?;
     let remaining = u16::from_le_bytes(reader.array()?);
     Ok((metadata, Targets { reader, remaining }))
+}
+
+/// Of metadata, the activity that brought the APDU and no more: what a log is searched for.
+///
+/// # Errors
+/// As [`read`], of what comes before the targets.
+pub fn read_activity(octets: &[u8]) -> Result<StoredActivity<'_>, MetadataError> {
+    let mut reader = Fields::new(octets);
+    let version = reader.version()?;
+    reader.take(2)?;
+    let time = WallTime(i64::from_le_bytes(reader.array()?));
+    reader.take(16)?;
+    let connector = reader.counted()?;
+    reader.counted()?;
+    let names = reader.activity(version)?;
+    let connector = std::str::from_utf8(connector).map_err(|_| reader.error())?;
+    Ok(StoredActivity { connector, time, names })
 }
 
 /// The targets of a message, in the order of their outcomes' indices.
@@ -187,14 +213,47 @@ impl<'a> Iterator for Targets<'a> {
     }
 }
 
+/// Stored fields, one after the other.
 #[derive(Debug, Clone)]
-struct Fields<'a> {
+pub(super) struct Fields<'a> {
     octets: &'a [u8],
     offset: usize,
 }
 
 impl<'a> Fields<'a> {
-    fn error(&self) -> MetadataError {
+    pub(super) fn new(octets: &'a [u8]) -> Fields<'a> {
+        Fields { octets, offset: 0 }
+    }
+
+    pub(super) fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// What was read from an offset on.
+    pub(super) fn since(&self, start: usize) -> &'a [u8] {
+        self.octets.get(start..self.offset).unwrap_or(&[])
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.offset >= self.octets.len()
+    }
+
+    /// The version octet of metadata, if that can be read.
+    fn version(&mut self) -> Result<u8, MetadataError> {
+        match self.octet()? {
+            version @ (VERSION | VERSION_WITHOUT_NAMES) => Ok(version),
+            _ => Err(self.error()),
+        }
+    }
+
+    fn activity(&mut self, version: u8) -> Result<StoredNames<'a>, MetadataError> {
+        match version {
+            VERSION_WITHOUT_NAMES => Ok(StoredNames::default()),
+            _ => StoredNames::read(self),
+        }
+    }
+
+    pub(super) fn error(&self) -> MetadataError {
         MetadataError { version: self.octets.first().copied().unwrap_or(0), offset: self.offset }
     }
 
@@ -205,21 +264,21 @@ impl<'a> Fields<'a> {
         Ok(taken)
     }
 
-    fn octet(&mut self) -> Result<u8, MetadataError> {
+    pub(super) fn octet(&mut self) -> Result<u8, MetadataError> {
         Ok(self.array::<1>()?[0])
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], MetadataError> {
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], MetadataError> {
         let taken = self.take(N)?;
         taken.try_into().map_err(|_| self.error())
     }
 
-    fn counted(&mut self) -> Result<&'a [u8], MetadataError> {
+    pub(super) fn counted(&mut self) -> Result<&'a [u8], MetadataError> {
         let size = usize::from(self.octet()?);
         self.take(size)
     }
 
-    fn name(&mut self) -> Result<&'a str, MetadataError> {
+    pub(super) fn name(&mut self) -> Result<&'a str, MetadataError> {
         std::str::from_utf8(self.counted()?).map_err(|_| self.error())
     }
 
@@ -237,6 +296,35 @@ impl<'a> Fields<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::osi::session::{ActivityIdentifier, SessionConnectionIdentifier};
+    use crate::osi::stack::recovery::ActivityName;
+
+    fn name(activity: u8) -> ActivityName {
+        ActivityName {
+            connection: SessionConnectionIdentifier {
+                calling_user_reference: vec![0x14, 1, b'a'],
+                ..SessionConnectionIdentifier::default()
+            },
+            activity: ActivityIdentifier::new(&[2, 1, activity]).unwrap(),
+        }
+    }
+
+    #[test]
+    fn version_1_is_read_and_has_no_names() {
+        let octets = b"\x01\x02\x02\
+            \x7b\x68\xe5\xcf\x8b\x01\x00\x00\x07\0\0\0\0\0\0\0\x0a\0\0\0\0\x08\0\0\
+            \x02in\x01d\x01\0\x03out\xff\xff";
+        let (metadata, mut targets) = read(octets).unwrap();
+        assert_eq!((metadata.kind, metadata.inbound), (ApduKind::Report, "in"));
+        assert_eq!((metadata.revision, metadata.apdu_size), (7, 2048));
+        assert_eq!(targets.next().unwrap().unwrap().connector, Some("out"));
+        let activity = read_activity(octets).unwrap();
+        assert!(activity.names.is_empty() && activity.names.names().unwrap().is_empty());
+        assert_eq!((activity.connector, activity.time), ("in", metadata.arrived));
+        let newer = [&[3], &octets[1..]].concat();
+        assert_eq!(read(&newer).unwrap_err().version, 3);
+        assert!(read_activity(&newer).is_err());
+    }
 
     #[test]
     fn reads_what_it_wrote_and_refuses_every_truncation() {
@@ -251,11 +339,15 @@ mod tests {
             identifier: &[0x64, 2, 1, 2],
         };
         let mut octets = Vec::new();
-        write(&metadata, 2, &mut octets);
+        let names = [name(7), name(3)];
+        write(&metadata, names.iter().map(NameReference::from), 2, &mut octets);
         write_target(Some("site-b"), Some(&[0, 3]), &mut octets);
         write_target(None, None, &mut octets);
         let (read_back, targets) = read(&octets).unwrap();
         assert_eq!(read_back, metadata);
+        let activity = read_activity(&octets).unwrap();
+        assert_eq!(activity.names.names().unwrap(), names);
+        assert_eq!((activity.connector, activity.time), ("carrier-1", metadata.arrived));
         let targets: Vec<_> = targets.map(Result::unwrap).collect();
         assert_eq!(targets[0].connector, Some("site-b"));
         assert!(targets[0].serves(3) && !targets[0].serves(1));

@@ -49,6 +49,8 @@ pub(crate) enum Pending {
         /// Its own word for the transfer.
         transfer: u64,
     },
+    /// A note; nothing follows.
+    Note,
 }
 
 impl<E: Engine> Shard<E> {
@@ -88,7 +90,7 @@ impl<E: Engine> Shard<E> {
             Some(Pending::Fetch { owner, transfer }) => {
                 self.tell(owner, Mail::FetchConfirm { transfer, octets: lease });
             }
-            None => {}
+            Some(Pending::Note) | None => {}
         }
     }
 
@@ -108,7 +110,7 @@ impl<E: Engine> Shard<E> {
             Some(Pending::Fetch { owner, transfer }) => {
                 self.tell(owner, Mail::FetchConfirm { transfer, octets: None });
             }
-            Some(Pending::Attempt { .. }) | None => {}
+            Some(Pending::Attempt { .. } | Pending::Note) | None => {}
         }
     }
 

@@ -219,6 +219,11 @@ impl Connections {
             .as_deref()
     }
 
+    /// All connections but those that are being worked on.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Connection> {
+        self.slots.iter().filter_map(|slot| slot.connection.as_deref())
+    }
+
     /// All keys in use.
     pub(crate) fn keys(&self) -> Vec<ConnectionKey> {
         let occupied = self.slots.iter().enumerate().filter(|(_, slot)| slot.occupied);

@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use super::Shard;
 use super::commit::Pending;
 use super::connection::{Connection, Role, Stage};
+use super::notes::activity_references;
 use super::queue::{Attempt, Queued};
 use super::token::{ConnectionKey, Subject};
 use crate::association::Association;
@@ -323,7 +324,10 @@ impl<E: Engine> Shard<E> {
         let (apdu_start, apdu_size) =
             self.scan_transfer(&mut connection.intake, whole, &negotiated)?;
         let snapshot = std::sync::Arc::clone(&self.snapshot);
-        let Connection { intake, connector, key, committing, .. } = connection;
+        let Connection { intake, connector, key, committing, association, role, .. } = connection;
+        // Only a partner that has called us has associations that outlive their connection.
+        let called = association.as_ref().filter(|_| *role == Role::Called && connector.is_some());
+        let activity = called.into_iter().flat_map(|it| activity_references(&it.stack));
         let staged = if whole.is_empty() { &intake.staging[..] } else { whole };
         let (head, mut chunks) = match intake.streamed.as_deref_mut() {
             None => (&staged[apdu_start..apdu_start + apdu_size], None),
@@ -359,6 +363,7 @@ impl<E: Engine> Shard<E> {
                 inbound,
                 identifier,
             },
+            activity,
             self.decision.targets().len() as u16,
             &mut self.metadata,
         );

@@ -23,6 +23,8 @@ pub(crate) type CompletedNames = Vec<ActivityName>;
 struct Remembered {
     connector: ConnectorIndex,
     completed: CompletedNames,
+    /// The log that holds its message.
+    log: u16,
     /// When it is forgotten; `None` while it is up.
     until: Option<WallTime>,
 }
@@ -48,7 +50,7 @@ impl AssociationMemory {
             self.forget_late(now);
         }
         if self.associations.len() < ACTIVITY_MEMORY_COUNT_MAX {
-            let remembered = Remembered { connector, completed: Vec::new(), until: None };
+            let remembered = Remembered { connector, completed: Vec::new(), log: 0, until: None };
             self.associations.insert(identifier.clone(), remembered);
         }
     }
@@ -58,17 +60,19 @@ impl AssociationMemory {
         self.associations.remove(identifier);
     }
 
-    /// It broke, and this was its last activity that is ours, if there was one.
+    /// It broke, and this was its last activity that is ours, if there was one; its message is in `log`.
     pub(crate) fn break_off(
         &mut self,
         identifier: &SessionConnectionIdentifier,
         completed: CompletedNames,
+        log: u16,
         now: WallTime,
     ) {
         if let Some(remembered) = self.associations.get_mut(identifier) {
             remembered.until = Some(later(now));
             if !completed.is_empty() {
                 remembered.completed = completed;
+                remembered.log = log;
             }
         }
     }
@@ -78,13 +82,14 @@ impl AssociationMemory {
         &mut self,
         names: CompletedNames,
         connector: ConnectorIndex,
+        log: u16,
         now: WallTime,
     ) {
         let Some(identifier) = names.first().map(|name| name.connection.clone()) else { return };
         if !self.associations.contains_key(&identifier) {
             self.begin(&identifier, connector, now);
         }
-        self.break_off(&identifier, names, now);
+        self.break_off(&identifier, names, log, now);
     }
 
     /// Whose association it was.
@@ -105,12 +110,14 @@ impl AssociationMemory {
             || self.associations.values().any(named)
     }
 
-    /// Broken associations with a completed activity, to be written down.
-    pub(crate) fn completed(&self) -> impl Iterator<Item = (ConnectorIndex, &CompletedNames)> {
-        self.associations
-            .values()
-            .filter(|remembered| remembered.until.is_some() && !remembered.completed.is_empty())
-            .map(|remembered| (remembered.connector, &remembered.completed))
+    /// Broken associations with a completed activity whose message is in `log`, and when they broke.
+    pub(crate) fn completed(
+        &self,
+        log: u16,
+    ) -> impl Iterator<Item = (ConnectorIndex, &CompletedNames, WallTime)> {
+        let completed = self.associations.values();
+        let completed = completed.filter(move |it| it.log == log && !it.completed.is_empty());
+        completed.filter_map(|it| Some((it.connector, &it.completed, earlier(it.until?))))
     }
 
     fn forget_late(&mut self, now: WallTime) {
@@ -118,8 +125,14 @@ impl AssociationMemory {
     }
 }
 
+const MEMORY_MS: i64 = Duration::from_secs(ACTIVITY_MEMORY_S).as_millis() as i64;
+
 fn later(now: WallTime) -> WallTime {
-    WallTime(now.0 + Duration::from_secs(ACTIVITY_MEMORY_S).as_millis() as i64)
+    WallTime(now.0.saturating_add(MEMORY_MS))
+}
+
+fn earlier(until: WallTime) -> WallTime {
+    WallTime(until.0 - MEMORY_MS)
 }
 
 #[cfg(test)]
@@ -148,12 +161,14 @@ mod tests {
         let mut memory = AssociationMemory::default();
         memory.begin(&connection("a"), CONNECTOR, WallTime(0));
         assert_eq!(memory.connector(&connection("a")), Some(CONNECTOR));
-        memory.break_off(&connection("a"), vec![name("a", 7), name("old", 3)], WallTime(0));
+        memory.break_off(&connection("a"), vec![name("a", 7), name("old", 3)], 4, WallTime(0));
         assert!(memory.is_completed(&name("a", 7), CONNECTOR));
         assert!(memory.is_completed(&name("old", 3), CONNECTOR));
         assert!(!memory.is_completed(&name("a", 6), CONNECTOR));
         assert!(!memory.is_completed(&name("a", 7), ConnectorIndex(2)));
-        assert_eq!(memory.completed().count(), 1);
+        let written = [(CONNECTOR, &vec![name("a", 7), name("old", 3)], WallTime(0))];
+        assert!(memory.completed(4).eq(written));
+        assert_eq!(memory.completed(5).count(), 0);
     }
 
     #[test]
@@ -162,7 +177,7 @@ mod tests {
         memory.begin(&connection("a"), CONNECTOR, WallTime(0));
         memory.release(&connection("a"));
         assert_eq!(memory.connector(&connection("a")), None);
-        memory.complete(vec![name("b", 1)], CONNECTOR, WallTime(0));
+        memory.complete(vec![name("b", 1)], CONNECTOR, 0, WallTime(0));
         assert!(memory.is_completed(&name("b", 1), CONNECTOR));
         memory.begin(&SessionConnectionIdentifier::default(), CONNECTOR, WallTime(0));
         assert_eq!(memory.connector(&SessionConnectionIdentifier::default()), None);
@@ -172,12 +187,12 @@ mod tests {
     fn it_is_bounded_and_forgets_what_is_late() {
         let mut memory = AssociationMemory::default();
         for index in 0..ACTIVITY_MEMORY_COUNT_MAX {
-            memory.complete(vec![name(&index.to_string(), 1)], CONNECTOR, WallTime(0));
+            memory.complete(vec![name(&index.to_string(), 1)], CONNECTOR, 0, WallTime(0));
         }
-        memory.complete(vec![name("late", 1)], CONNECTOR, WallTime(1));
+        memory.complete(vec![name("late", 1)], CONNECTOR, 0, WallTime(1));
         assert!(!memory.is_completed(&name("late", 1), CONNECTOR));
         let after = WallTime(1 + 1000 * ACTIVITY_MEMORY_S as i64);
-        memory.complete(vec![name("late", 1)], CONNECTOR, after);
+        memory.complete(vec![name("late", 1)], CONNECTOR, 0, after);
         assert!(memory.is_completed(&name("late", 1), CONNECTOR));
         assert_eq!(memory.associations.len(), 1);
     }

@@ -7,7 +7,7 @@
 //! - [`intake`]: transfer data in, to a committed record.
 //! - [`dispatch`]: from a connector's queue to a confirmed transfer out.
 //! - [`connector`]: its associations opened and counted, turns asked for and given.
-//! - [`resume`], [`memory`]: transfers that outlive their connection.
+//! - [`resume`], [`memory`]: transfers that outlive their connection; [`notes`]: and a crash.
 //! - [`lifecycle`]: connections opened, fed, released, closed; [`bind`]: who calls, and the move to the
 //!   owner; [`stop`]: the graceful end.
 //! - [`commit`]: the log's answers, and the mail that speaks of them; [`pace`]: when they are confirmed.
@@ -27,6 +27,7 @@ mod mail;
 pub mod mail_bench;
 mod memory;
 pub mod node;
+mod notes;
 mod pace;
 mod queue;
 mod resume;
@@ -135,6 +136,8 @@ pub(crate) struct Shard<E: Engine> {
     scan: Scan,
     decision: Decision,
     metadata: Vec<u8>,
+    /// Where notes for a log are written.
+    note: Vec<u8>,
     patched: Patched,
     /// Working memory of the downgrade for partners of 1984.
     downgrade: crate::mta::downgrade::Work,
@@ -198,6 +201,7 @@ impl<E: Engine> Shard<E> {
             scan: Scan::default(),
             decision: Decision::default(),
             metadata: Vec::new(),
+            note: Vec::with_capacity(NOTE_SIZE_EXPECTED),
             patched: Patched::default(),
             downgrade: crate::mta::downgrade::Work::default(),
             envelopes: Pool::new(ENVELOPE_BUFFER_SIZE, ENVELOPE_BUFFER_COUNT),
@@ -248,6 +252,7 @@ impl<E: Engine> Shard<E> {
         self.retry_blocked();
         self.dispatch_active();
         self.release_confirmations();
+        self.write_notes();
         self.submit_log_operations();
         if !self.accepting && (self.logs[0].is_ready() || !self.logs[0].is_preparing()) {
             self.begin_accepting();
@@ -376,6 +381,8 @@ impl<E: Engine> Shard<E> {
 
 /// Answers of the log for which memory is set aside at once.
 const PENDING_COUNT_EXPECTED: usize = 1024;
+/// Memory for a note that is set aside at once, octets: what some hundred associations take.
+const NOTE_SIZE_EXPECTED: usize = 16 << 10;
 /// How soon a full mailbox or log is tried again.
 const RETRY_SOON: std::time::Duration = std::time::Duration::from_millis(1);
 /// How long outcomes wait for a message to be committed with. Lost in a crash, they leave their targets in

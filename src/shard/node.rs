@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -19,8 +19,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::counters::{CounterValues, Counters};
 use super::mail::{Mailbox, Route};
+use super::notes::FoundActivities;
 use super::settings::{Settings, Snapshot};
 use super::{Shard, Shared, Turn};
+use crate::base::limits::NOTE_SIZE_MAX;
 use crate::io::epoll::Epoll;
 use crate::io::probe::{IoChoice, probe_uring};
 use crate::io::uring::Uring;
@@ -398,14 +400,25 @@ pub(super) fn open_shard<E: Engine>(
     let config = LogConfig {
         segment_size: settings.segment_size,
         segment_count_max: settings.segment_count_max,
+        note_size_max: NOTE_SIZE_MAX,
         ..LogConfig::default()
     };
     let mut logs = Vec::new();
     let mut recovered = Vec::new();
     let log_count = superblock.log_count.max(settings.shard_count);
     for number in (index..log_count).step_by(usize::from(settings.shard_count)) {
-        let (log, messages) =
-            Log::open(&mut engine, &settings.store_directory, superblock, number, &config)?;
+        let mut found = FoundActivities::new(engine.now().wall, log_count);
+        let (log, messages) = Log::open_visiting(
+            &mut engine,
+            &settings.store_directory,
+            superblock,
+            number,
+            &config,
+            &mut |entry| found.visit(entry),
+        )?;
+        let mut memory = shared.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        found.remember(&snapshot, number, &mut memory);
+        drop(memory);
         logs.push(log);
         recovered.extend(messages);
     }

@@ -18,11 +18,13 @@ use super::Shard;
 use super::connection::{Connection, Role, Sending, Stage};
 use super::intake::Intake;
 use super::memory::{AssociationMemory, CompletedNames};
+use super::notes::activity_references;
 use super::queue::Queued;
 use super::token::{ConnectionKey, Subject};
 use crate::base::clock::Instant;
 use crate::base::limits::SUSPENDED_INTAKE_COUNT_MAX;
 use crate::io::Engine;
+use crate::mta::activity::NameReference;
 use crate::mta::metadata;
 use crate::osi::rtse::{AbortReason, RefuseReason};
 use crate::osi::session::SessionConnectionIdentifier;
@@ -214,14 +216,15 @@ impl<E: Engine> Shard<E> {
         if connection.stage == Stage::Releasing {
             return self.memory(|memory| memory.release(&identifier));
         }
+        let log = self.logs[0].number();
         let partial = association.stack.transfer_partial();
         let last = last_activity(connection);
         if std::mem::take(&mut connection.committing) {
             self.finishing.push((connection.key, connector, last));
-            self.memory(|memory| memory.break_off(&identifier, Vec::new(), self.now.wall));
+            self.memory(|memory| memory.break_off(&identifier, Vec::new(), log, self.now.wall));
         } else {
             let completed = if connection.completed { last } else { Vec::new() };
-            self.memory(|memory| memory.break_off(&identifier, completed, self.now.wall));
+            self.memory(|memory| memory.break_off(&identifier, completed, log, self.now.wall));
         }
         if let Some(partial) = partial.filter(|partial| partial.name.is_unique()) {
             self.suspend(connection, connector, partial);
@@ -259,7 +262,8 @@ impl<E: Engine> Shard<E> {
         };
         let (_, connector, names) = self.finishing.swap_remove(index);
         if durable {
-            self.memory(|memory| memory.complete(names, connector, self.now.wall));
+            let log = self.logs[0].number();
+            self.memory(|memory| memory.complete(names, connector, log, self.now.wall));
         }
     }
 
@@ -272,6 +276,7 @@ impl<E: Engine> Shard<E> {
         let Some(connector) = connection.connector else { return };
         self.break_predecessor(connection.key, &resume.name.connection);
         self.abandon_intake(connection);
+        connection.completed = false;
         if self.finishing.iter().any(|(_, _, names)| names.contains(&resume.name)) {
             // Whether it is ours is known in a moment.
             if let Some(association) = &mut connection.association {
@@ -281,6 +286,7 @@ impl<E: Engine> Shard<E> {
         }
         let response = if self.memory(|memory| memory.is_completed(&resume.name, connector)) {
             connection.completed = true;
+            self.note_renamed(connection);
             ResumeResponse::Completed
         } else {
             self.resume_suspended(connection, connector, resume)
@@ -420,44 +426,16 @@ impl<E: Engine> Shard<E> {
         }
         self.became_idle(connection);
     }
-
-    /// What this shard would need to know of its partners' activities after a crash.
-    pub(super) fn completed_activities(&self) -> Vec<(ConnectorIndex, CompletedNames)> {
-        let mut all: Vec<_> = self.memory(|memory| {
-            let owned = memory.completed();
-            let owned =
-                owned.filter(|(connector, _)| self.snapshot.owner(*connector) == self.index);
-            owned.map(|(connector, names)| (connector, names.clone())).collect()
-        });
-        for key in self.connections.keys() {
-            let Some(connection) = self.connections.get(key) else { continue };
-            if let (Role::Called, true, Some(connector)) =
-                (connection.role, connection.completed, connection.connector)
-            {
-                all.push((connector, last_activity(connection)));
-            }
-        }
-        all
-    }
 }
 
-/// The names of the activity that a connection began last.
+/// The names of the activity that a connection's peer began last.
 fn last_activity(connection: &Connection) -> CompletedNames {
     let Some(association) = &connection.association else { return Vec::new() };
-    activity_names(&association.stack)
-}
-
-/// The names of the peer's activity that began last; none where they do not hold beyond the connection.
-pub(super) fn activity_names(stack: &crate::osi::stack::Stack) -> CompletedNames {
-    let name = ActivityName {
-        connection: stack.session_connection_identifier().clone(),
-        activity: stack.transfer_activity(),
+    let owned = |name: NameReference<'_>| ActivityName {
+        connection: name.connection.clone(),
+        activity: name.activity,
     };
-    if !name.is_unique() {
-        return Vec::new();
-    }
-    let resumed = stack.transfer_resumed().cloned();
-    std::iter::once(name).chain(resumed).collect()
+    activity_references(&association.stack).map(owned).collect()
 }
 
 /// X.680 universal tags.

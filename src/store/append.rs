@@ -1,4 +1,4 @@
-//! Requests that append: messages, chunks of large bodies, outcomes.
+//! Requests that append: messages, chunks of large bodies, outcomes. `note` has those for notes.
 //!
 //! Invariant: a refused request changes nothing, save that the group open so far may be closed.
 
@@ -241,20 +241,26 @@ impl Log {
         }
     }
 
-    fn note_ticket(&mut self, ticket: u64) {
+    pub(super) fn note_ticket(&mut self, ticket: u64) {
         self.tickets.push_back(ticket);
         self.open_ticket_count += 1;
     }
 
     /// Makes room for a record in the open group, in a new one, or in the next segment; returns the
     /// segment and the record's offset.
-    fn place(&mut self, header: &RecordHeader, urgent: bool) -> Result<(usize, u32), Error> {
+    pub(super) fn place(
+        &mut self,
+        header: &RecordHeader,
+        urgent: bool,
+    ) -> Result<(usize, u32), Error> {
         if let Some(error) = self.failure {
             return Err(Error::Closed(error));
         }
         let entry_size = match header.kind {
             RecordKind::Chunk | RecordKind::Tail => 0,
-            RecordKind::Message | RecordKind::Outcome => Footer::entry_size(header),
+            RecordKind::Message | RecordKind::Outcome | RecordKind::Note => {
+                Footer::entry_size(header)
+            }
         };
         let padded_size = header.padded_size();
         if !urgent && !self.is_ready() {
@@ -271,7 +277,7 @@ impl Log {
                 self.switch_segment(urgent)?;
                 continue;
             }
-            let limit = self.segments[active].limit_with(entry_size);
+            let limit = self.limit(active, header.kind, entry_size);
             let start = self.segments[active].end;
             if self.group_open {
                 let size = self.writer.size();
@@ -282,7 +288,14 @@ impl Log {
                 self.close_group();
                 continue;
             }
-            if start + blocks(GROUP_OVERHEAD_SIZE + padded_size) as u64 > limit {
+            let end = start + blocks(GROUP_OVERHEAD_SIZE + padded_size) as u64;
+            // Where even an empty segment has no room for it and a note, it has the segment to itself.
+            let limit = if start == HEADER_BLOCK_SIZE {
+                self.segments[active].limit_with(entry_size)
+            } else {
+                limit
+            };
+            if end > limit {
                 if start == HEADER_BLOCK_SIZE {
                     let maximum = (limit - HEADER_BLOCK_SIZE) as usize;
                     return Err(Error::TooLarge { what: "a record", size: padded_size, maximum });
@@ -306,7 +319,7 @@ impl Log {
         }
     }
 
-    fn push(
+    pub(super) fn push(
         &mut self,
         segment: usize,
         offset: u32,
@@ -352,6 +365,6 @@ impl Log {
 
 const _: () = assert!(CHUNK_POSITION_SIZE * CHUNK_COUNT_MAX <= METADATA_SIZE_MAX);
 
-fn check_size(what: &'static str, size: usize, maximum: usize) -> Result<(), Error> {
+pub(super) fn check_size(what: &'static str, size: usize, maximum: usize) -> Result<(), Error> {
     if size > maximum { Err(Error::TooLarge { what, size, maximum }) } else { Ok(()) }
 }

@@ -156,6 +156,7 @@ impl Log {
             }
             self.write_footer_if_confirmed(commit.segment);
         }
+        self.notes.confirm(self.confirmed);
     }
 
     /// Closes the log.

@@ -1,4 +1,4 @@
-//! The octets on disk, format version 1. All numbers are little-endian.
+//! The octets on disk, format version 2. All numbers are little-endian.
 //!
 //! ```text
 //! segment  = header (one block)  group*  unused  footer (sealed segments only, ends with the segment)
@@ -11,11 +11,15 @@
 //! A record's CRC32C covers its header and body. A group's tail carries a CRC32C over the head, the
 //! CRCs of all its records in order, and the tail, so that every octet is checked and bodies only once.
 //! The head comes before what it announces because records are leased while their group still grows.
+//!
+//! Version 2 knows notes; all else is as in version 1, whose stores are read and gone on with. A reader of
+//! version 1 would take a group with a note for the end of its log. So the superblock, written anew at
+//! every opening, says 2 from then on, and such a reader refuses the store.
 
 use crate::base::limits::STORE_BLOCK_SIZE;
 
 /// The newest format that is read, and the one that is written.
-pub(super) const FORMAT_VERSION: u32 = 1;
+pub(super) const FORMAT_VERSION: u32 = 2;
 
 pub(super) const SUPERBLOCK_MAGIC: [u8; 8] = *b"P1RELAYS";
 pub(super) const SEGMENT_MAGIC: [u8; 8] = *b"P1RELAYL";
@@ -140,17 +144,19 @@ pub(super) enum RecordKind {
     Chunk = 2,
     Outcome = 3,
     Tail = 4,
+    Note = 5,
 }
 
 /// The fixed part of a record; what a field holds depends on the kind.
 ///
-/// | field | message | chunk | outcome | tail |
-/// |---|---|---|---|---|
-/// | `target` | target count | | target index | |
-/// | `chunk_count` | chunk positions | | | |
-/// | `generation` | | index in the transfer | of the message | records in the group |
-/// | `extra` | attempted targets, a bit each | transfer key | index of the message | sequence |
-/// | `body_size` | of the body's last part | of the chunk | | of the group without padding |
+/// | field | message | chunk | outcome | tail | note |
+/// |---|---|---|---|---|---|
+/// | `target` | target count | | target index | | 1: it sums up the log before it |
+/// | `metadata_size` | of the metadata | | | | of the note |
+/// | `chunk_count` | chunk positions | | | | |
+/// | `generation` | | index in the transfer | of the message | records in the group | |
+/// | `extra` | attempted targets, a bit each | transfer key | index of the message | sequence | |
+/// | `body_size` | of the body's last part | of the chunk | | of the group without padding | |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RecordHeader {
     pub(super) kind: RecordKind,
@@ -213,6 +219,7 @@ impl RecordHeader {
             2 => RecordKind::Chunk,
             3 => RecordKind::Outcome,
             4 => RecordKind::Tail,
+            5 => RecordKind::Note,
             _ => return None,
         };
         Some(RecordHeader {
@@ -375,7 +382,7 @@ mod tests {
             .encode()
             .to_vec();
         octets.extend([0xFF; 64]);
-        for kind in 0..=5 {
+        for kind in 0..=6 {
             octets[GROUP_HEAD_SIZE + 4] = kind;
             for size in 0..octets.len() {
                 assert!(verify_group(&octets[..size], 1).is_none());

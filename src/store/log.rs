@@ -4,7 +4,8 @@
 //! - `order` holds the segments in use by consecutive generations, oldest first; those behind the active
 //!   one are prepared: their headers are durable or under way, and they hold no group.
 //! - Only one header is under way at a time, so that after a crash generations have no gap.
-//! - The oldest segment alone is recycled.
+//! - The oldest segment alone is recycled, and where notes are kept only when one in a later segment is
+//!   durable.
 //! - Messages fill at most `segment_count_max - 1` segments; behind them one is always kept, or made,
 //!   for the outcomes that free the others.
 
@@ -19,6 +20,7 @@ use super::footer::FooterBuffers;
 use super::format::{CHUNK_POSITION_SIZE, HEADER_BLOCK_SIZE, SegmentHeader};
 use super::group::GroupWriter;
 use super::message::Extended;
+use super::note::Notes;
 use super::segment::Segment;
 use super::{Confirm, LogConfig, Superblock};
 use crate::base::buffer::{Fill, Pool};
@@ -98,6 +100,7 @@ pub struct Log {
     pub(super) failure: Option<std::io::ErrorKind>,
     pub(super) counters: Counters,
     pub(super) next_transfer_key: u64,
+    pub(super) notes: Notes,
 }
 
 impl Log {
@@ -152,6 +155,7 @@ impl Log {
             failure: None,
             counters: Counters::default(),
             next_transfer_key: 0,
+            notes: Notes::default(),
         })
     }
 
@@ -200,7 +204,9 @@ impl Log {
     }
 
     fn is_recyclable(&self, index: usize) -> bool {
-        self.active != Some(index) && self.segments[index].is_free(self.confirmed)
+        self.active != Some(index)
+            && self.segments[index].is_free(self.confirmed)
+            && self.is_summed_up(self.segments[index].generation)
     }
 
     /// Whether segments are being made ready.

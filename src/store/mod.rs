@@ -15,6 +15,9 @@
 //!   the oldest, holds nothing live, no read of it is under way, and the outcomes that ended its
 //!   messages are durable: an outcome is never lost before the message it ends.
 //! - An [`Outcome::Attempted`] that is confirmed survives: after a kill the messages in doubt are known.
+//! - What the metadata of messages said outlives them where the caller wants it to
+//!   (`LogConfig::note_size_max`): a segment is overwritten only when a note in a later one, which sums it
+//!   up, is durable (`note`).
 //! - When nothing can be taken, `append_request` says [`Error::Full`] or [`Error::Busy`] and nothing
 //!   happens; segments are kept in reserve so that outcomes still find room. When a write fails the log
 //!   closes: what was not confirmed is reported [`Confirm::Failed`], what was stays on disk.
@@ -35,6 +38,7 @@ mod format;
 mod group;
 mod log;
 mod message;
+mod note;
 mod recovery;
 mod segment;
 mod superblock;
@@ -46,7 +50,8 @@ pub use append::Chunks;
 pub use error::Error;
 pub use log::{Counters, Log};
 pub use message::TargetState;
-pub use recovery::RecoveredMessage;
+pub use note::NoteScope;
+pub use recovery::{Entry, RecoveredMessage};
 pub use superblock::{SUPERBLOCK_NAME, Superblock, open_superblock};
 
 /// Names a message of the store for as long as it is live, also over restarts.
@@ -104,6 +109,8 @@ pub struct LogConfig {
     pub group_buffer_count: usize,
     /// Fetches under way or leased at most.
     pub fetch_buffer_count: usize,
+    /// Octets of a note at most, no more than `NOTE_SIZE_MAX`; 0: no notes are wanted, nor waited for.
+    pub note_size_max: usize,
 }
 
 impl Default for LogConfig {
@@ -113,6 +120,7 @@ impl Default for LogConfig {
             segment_count_max: 1024,
             group_buffer_count: GROUP_BUFFER_COUNT,
             fetch_buffer_count: 64,
+            note_size_max: 0,
         }
     }
 }

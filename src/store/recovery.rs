@@ -19,6 +19,7 @@ use super::format::{
 };
 use super::log::Log;
 use super::message::{Message, TargetState};
+use super::note::NoteScope;
 use super::segment::Segment;
 use super::superblock::check_identity;
 use super::{LogConfig, MessageReference, Outcome, Superblock};
@@ -27,6 +28,9 @@ use crate::base::limits::{
     STORE_BLOCK_SIZE,
 };
 use crate::io::Engine;
+
+/// Called with what a log holds.
+type Visit<'a> = &'a mut dyn FnMut(Entry<'_>);
 
 /// A message that was live when its log was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +43,15 @@ pub struct RecoveredMessage {
     pub body_size: u64,
     /// Its targets' states, by index; `Attempted` is in doubt.
     pub targets: SmallVec<[TargetState; 8]>,
+}
+
+/// What a log holds of something that need not live any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry<'a> {
+    /// The metadata of a message, live or dead.
+    Message(&'a [u8]),
+    /// A note.
+    Note(&'a [u8]),
 }
 
 /// How far the walk has come.
@@ -82,6 +95,22 @@ impl Log {
         number: u16,
         config: &LogConfig,
     ) -> Result<(Log, Vec<RecoveredMessage>), Error> {
+        Log::open_visiting(engine, directory, superblock, number, config, &mut |_| ())
+    }
+
+    /// As [`Log::open`], and shows `visit` every message and note that the log holds, in the order in
+    /// which they were appended.
+    ///
+    /// # Errors
+    /// As [`Log::open`].
+    pub fn open_visiting<E: Engine>(
+        engine: &mut E,
+        directory: &Path,
+        superblock: &Superblock,
+        number: u16,
+        config: &LogConfig,
+        visit: Visit<'_>,
+    ) -> Result<(Log, Vec<RecoveredMessage>), Error> {
         let mut log = Log::empty(directory.to_owned(), superblock, number, *config)?;
         let mut found = log.find_segments(engine)?;
         log.check_generations(&found)?;
@@ -89,7 +118,7 @@ impl Log {
         let mut walk =
             Walk { expected: None, incarnation: 0, incarnation_max: log.incarnation, ended: false };
         for segment in &mut found {
-            log.walk_segment(segment, &mut walk)?;
+            log.walk_segment(segment, &mut walk, visit)?;
         }
         log.next_sequence = walk.expected.unwrap_or(1);
         log.confirmed = log.next_sequence - 1;
@@ -184,6 +213,7 @@ impl Log {
         &mut self,
         found: &mut Found<I>,
         walk: &mut Walk,
+        visit: Visit<'_>,
     ) -> Result<(), Error> {
         let generation = found.header.generation;
         if let Some((trailer, start, end)) = FooterTrailer::decode(&found.image, generation) {
@@ -191,7 +221,7 @@ impl Log {
                 let what = "a sealed segment does not follow the one before";
                 return Err(self.damaged(found.index, start, what));
             }
-            self.restore_footer(found, start, end)?;
+            self.restore_footer(found, start..end, visit)?;
             let segment = &mut self.segments[found.index];
             segment.sealed = true;
             segment.footer = None;
@@ -213,7 +243,7 @@ impl Log {
                 break;
             }
             let records = at + GROUP_HEAD_SIZE..at + group.records_end;
-            self.restore_group(found, records)?;
+            self.restore_group(found, records, visit)?;
             at += group.padded_size;
             walk.expected = Some(head.sequence.saturating_add(1));
             walk.incarnation = head.incarnation;
@@ -265,12 +295,12 @@ impl Log {
     fn restore_footer<I: std::ops::Deref<Target = [u8]>>(
         &mut self,
         found: &mut Found<I>,
-        start: usize,
-        end: usize,
+        entries: std::ops::Range<usize>,
+        visit: Visit<'_>,
     ) -> Result<(), Error> {
-        let mut at = start;
-        while at < end {
-            let entry = found.image.get(at..end).unwrap_or(&[]);
+        let mut at = entries.start;
+        while at < entries.end {
+            let entry = found.image.get(at..entries.end).unwrap_or(&[]);
             let offset = u64_at(entry, 0).and_then(|offset| u32::try_from(offset).ok());
             let header = entry.get(8..).and_then(RecordHeader::decode);
             let (Some(offset), Some(header)) = (offset, header) else {
@@ -280,7 +310,7 @@ impl Log {
             if entry.len() < size {
                 return Err(self.damaged(found.index, at, "a footer entry is cut short"));
             }
-            self.restore_record(found, offset, &header, at + FOOTER_ENTRY_SIZE)?;
+            self.restore_record(found, offset, &header, at + FOOTER_ENTRY_SIZE, visit)?;
             at += size;
         }
         Ok(())
@@ -290,6 +320,7 @@ impl Log {
         &mut self,
         found: &mut Found<I>,
         records: std::ops::Range<usize>,
+        visit: Visit<'_>,
     ) -> Result<(), Error> {
         let mut at = records.start;
         while at < records.end {
@@ -298,14 +329,14 @@ impl Log {
                 return Err(self.damaged(found.index, at, "a record does not parse"));
             };
             let description = at + RECORD_HEADER_SIZE;
-            if matches!(header.kind, RecordKind::Message | RecordKind::Outcome)
+            if header.kind != RecordKind::Chunk
                 && let Some(footer) = &mut self.segments[found.index].footer
             {
                 let end = description + header.description_size();
                 let octets = found.image.get(description..end).unwrap_or(&[]);
                 footer.add(&mut self.footer_buffers, at as u32, &header, &[octets]);
             }
-            self.restore_record(found, at as u32, &header, description)?;
+            self.restore_record(found, at as u32, &header, description, visit)?;
             at += header.padded_size();
         }
         Ok(())
@@ -318,9 +349,13 @@ impl Log {
         offset: u32,
         header: &RecordHeader,
         description: usize,
+        visit: Visit<'_>,
     ) -> Result<(), Error> {
+        let metadata = description..description + header.metadata_size as usize;
+        let metadata = found.image.get(metadata).unwrap_or(&[]);
         match header.kind {
             RecordKind::Message => {
+                visit(Entry::Message(metadata));
                 let at = description + header.metadata_size as usize;
                 let end = description + header.description_size();
                 let positions = found.image.get(at..end).unwrap_or(&[]);
@@ -355,6 +390,11 @@ impl Log {
                 if let Some(segment) = self.segment_of(header.generation) {
                     self.settle(segment, header.extra as usize, header.target, outcome, 0);
                 }
+            }
+            RecordKind::Note => {
+                visit(Entry::Note(metadata));
+                let generation = self.segments[found.index].generation;
+                self.notes.found(generation, NoteScope::decode(header.target));
             }
             RecordKind::Chunk | RecordKind::Tail => {}
         }

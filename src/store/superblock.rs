@@ -142,11 +142,11 @@ mod tests {
             error.to_string(),
             "store/superblock: damaged at octet 0: the superblock's CRC does not hold"
         );
-        disk.corrupt(&path, 8, &[2]);
+        disk.corrupt(&path, 8, &[3]);
         let error = open_superblock(&mut engine, directory, [1; 16], 1).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "store/superblock: format version 2 is newer than 1, the newest this version reads"
+            "store/superblock: format version 3 is newer than 2, the newest this version reads"
         );
         disk.corrupt(&path, 0, b"#!");
         let error = open_superblock(&mut engine, directory, [1; 16], 1).unwrap_err();

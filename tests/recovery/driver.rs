@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::rc::Rc;
 
-use p1relay::base::limits::CHUNK_SIZE;
+use p1relay::base::limits::{CHUNK_SIZE, NOTE_SIZE_MAX};
 use p1relay::io::simulated::{Disk, Random, Simulated, World, WorldConfig};
 use p1relay::io::{Engine, Token};
 use p1relay::store::{
-    Chunks, Confirm, Error, Log, LogConfig, MessageReference, Outcome, RecoveredMessage,
-    TargetState, open_superblock,
+    Chunks, Confirm, Entry, Error, Log, LogConfig, MessageReference, NoteScope, Outcome,
+    RecoveredMessage, TargetState, open_superblock,
 };
 
 pub(crate) const DIRECTORY: &str = "store";
@@ -24,6 +24,7 @@ pub(crate) const CONFIG: LogConfig = LogConfig {
     segment_count_max: 14,
     group_buffer_count: 16,
     fetch_buffer_count: 4,
+    note_size_max: NOTE_SIZE_MAX,
 };
 
 /// The body of message `number`.
@@ -42,6 +43,39 @@ pub(crate) fn metadata(number: u64) -> Vec<u8> {
     let mut octets = number.to_le_bytes().to_vec();
     octets.resize(8 + (number % 90) as usize, 0x5A);
     octets
+}
+
+/// The association by which message `number` came. Some have but one message, long ago.
+fn association(number: u64) -> u64 {
+    if number < 20 { number } else { 20 + number % 7 }
+}
+
+/// The last message of an association, by number.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Last {
+    pub(crate) appended: u64,
+    pub(crate) acknowledged: Option<u64>,
+}
+
+/// The last message of each association, as a log tells it.
+pub(crate) type Told = BTreeMap<u64, u64>;
+
+/// Takes up what an entry of the log says; whether it is a note.
+fn hear(told: &mut Told, entry: Entry<'_>) -> bool {
+    match entry {
+        Entry::Message(metadata) => {
+            let number = u64::from_le_bytes(metadata[..8].try_into().unwrap());
+            told.insert(association(number), number);
+            false
+        }
+        Entry::Note(note) => {
+            told.extend(note.chunks_exact(16).map(|pair| {
+                let number = |at: usize| u64::from_le_bytes(pair[at..at + 8].try_into().unwrap());
+                (number(0), number(8))
+            }));
+            true
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -108,6 +142,10 @@ pub(crate) enum Asked {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Model {
     pub(crate) messages: BTreeMap<u64, Expected>,
+    pub(crate) associations: BTreeMap<u64, Last>,
+    pub(crate) note_count: usize,
+    /// The mistake that the checker must see: notes that leave out what was said long ago.
+    pub(crate) forgets: bool,
     pub(crate) asked: BTreeMap<u64, Asked>,
     pub(crate) next_ticket: u64,
     pub(crate) last_confirmed: u64,
@@ -123,10 +161,19 @@ impl Model {
         self.next_ticket
     }
 
+    /// What sums up the log.
+    fn note(&self) -> Vec<u8> {
+        let all = self.associations.iter().filter(|(name, _)| !self.forgets || **name >= 20);
+        all.flat_map(|(name, last)| [name.to_le_bytes(), last.appended.to_le_bytes()].concat())
+            .collect()
+    }
+
     fn acknowledge(&mut self, ticket: u64) {
         match self.asked.remove(&ticket) {
             Some(Asked::Message(number)) => {
                 self.messages.get_mut(&number).unwrap().acknowledged = true;
+                let last = self.associations.get_mut(&association(number)).unwrap();
+                last.acknowledged = last.acknowledged.max(Some(number));
             }
             Some(Asked::Outcome(number, target)) => {
                 self.messages.get_mut(&number).unwrap().acknowledge_outcome(target);
@@ -150,12 +197,14 @@ pub(crate) fn open_log(
     disk: &Disk,
     seed: u64,
     config: &LogConfig,
+    visit: &mut dyn FnMut(Entry<'_>),
 ) -> Result<(World, Simulated, Log, Vec<RecoveredMessage>), Error> {
     let world = World::new(WorldConfig::new(seed));
     let mut engine = world.engine_on(disk);
     let directory = Path::new(DIRECTORY);
     let superblock = open_superblock(&mut engine, directory, UUID, 1)?;
-    let (log, recovered) = Log::open(&mut engine, directory, &superblock, 0, config)?;
+    let (log, recovered) =
+        Log::open_visiting(&mut engine, directory, &superblock, 0, config, visit)?;
     Ok((world, engine, log, recovered))
 }
 
@@ -165,7 +214,16 @@ impl Party {
         seed: u64,
         model: Rc<RefCell<Model>>,
     ) -> Result<(Party, Vec<RecoveredMessage>), Error> {
-        let (world, engine, log, recovered) = open_log(disk, seed, &CONFIG)?;
+        Party::open_told(disk, seed, model, &mut |_| ())
+    }
+
+    pub(crate) fn open_told(
+        disk: &Disk,
+        seed: u64,
+        model: Rc<RefCell<Model>>,
+        visit: &mut dyn FnMut(Entry<'_>),
+    ) -> Result<(Party, Vec<RecoveredMessage>), Error> {
+        let (world, engine, log, recovered) = open_log(disk, seed, &CONFIG, visit)?;
         let (fetched, failed) = (VecDeque::new(), Vec::new());
         Ok((Party { world, engine, log, model, fetched, failed }, recovered))
     }
@@ -178,10 +236,24 @@ impl Party {
             self.log.handle_completion(completion.token.0 as u32, completion.result);
             self.take_confirms();
         }
+        self.write_note();
         while let Some((token, operation)) = self.log.poll_operation() {
             self.engine.submit(Token(u64::from(token)), operation);
         }
         self.take_confirms();
+    }
+
+    /// Answers when the log wants a note.
+    fn write_note(&mut self) {
+        if !self.log.wants_note() {
+            return;
+        }
+        let mut model = self.model.borrow_mut();
+        match self.log.note_request(None, &model.note(), NoteScope::Summary) {
+            Ok(()) => model.note_count += 1,
+            Err(Error::Full) => {}
+            Err(error) => panic!("{error}"),
+        }
     }
 
     fn take_confirms(&mut self) {
@@ -269,6 +341,9 @@ impl Party {
                 assert!(appended.body[..] == *last);
                 let reference = Some(appended.reference);
                 model.messages.insert(number, Expected { reference, ..expected });
+                let last = model.associations.entry(association(number));
+                let last = last.or_insert(Last { appended: number, acknowledged: None });
+                last.appended = number;
                 if model.acknowledges_at_once {
                     model.acknowledge(ticket);
                 }
@@ -325,11 +400,33 @@ impl Party {
     }
 }
 
+/// Whether a log tells of each association its last acknowledged message, or a later one.
+fn check_told(told: &Told, model: &Model) -> Result<(), String> {
+    if let Some(name) = told.keys().find(|name| !model.associations.contains_key(name)) {
+        return Err(format!("association {name} never was"));
+    }
+    for (name, last) in &model.associations {
+        let found = told.get(name).copied();
+        if found > Some(last.appended) || found < last.acknowledged {
+            return Err(format!("of association {name} {found:?} is told, {last:?}"));
+        }
+    }
+    Ok(())
+}
+
 /// Opens `image` and says what is not as the model demands; else gives the party that opened it.
 pub(crate) fn check(image: &Disk, seed: u64, model: &Model) -> Result<Party, String> {
     let own = Rc::new(RefCell::new(Model { acknowledges_at_once: false, ..model.clone() }));
-    let (mut party, recovered) =
-        Party::open(image, seed, Rc::clone(&own)).map_err(|error| format!("opening: {error}"))?;
+    let (mut told, mut note_count) = (Told::new(), 0);
+    let visit = &mut |entry: Entry<'_>| note_count += usize::from(hear(&mut told, entry));
+    let (mut party, recovered) = Party::open_told(image, seed, Rc::clone(&own), visit)
+        .map_err(|error| format!("opening: {error}"))?;
+    // From here on, what was found is acknowledged, what was not is gone, and states are as found.
+    let last = |number: &u64| Last { appended: *number, acknowledged: Some(*number) };
+    own.borrow_mut().associations = told.iter().map(|(name, it)| (*name, last(it))).collect();
+    if note_count > party.log.counters().segments as usize {
+        return Err(format!("{note_count} notes"));
+    }
     let mut found = BTreeMap::new();
     for message in &recovered {
         let octets = message.metadata.get(..8).ok_or("metadata cut short")?;
@@ -363,7 +460,7 @@ pub(crate) fn check(image: &Disk, seed: u64, model: &Model) -> Result<Party, Str
             return Err(format!("message {number} is lost"));
         }
     }
-    // From here on, what was found is acknowledged, what was not is gone, and states are as found.
+    check_told(&told, model)?;
     let mut model = own.borrow_mut();
     model.asked.clear();
     model.messages.retain(|number, _| found.contains_key(number));

@@ -116,7 +116,7 @@ fn stored() -> (Disk, Model, PathBuf) {
 }
 
 fn opening(disk: &Disk) -> String {
-    open_log(disk, 1, &CONFIG).map(|_| ()).unwrap_err().to_string()
+    open_log(disk, 1, &CONFIG, &mut |_| ()).map(|_| ()).unwrap_err().to_string()
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn foreign_and_newer_segments_are_named() {
     image.corrupt(&path, 8, &[9]);
     assert_eq!(
         opening(&image),
-        "store/log-00-000000.seg: format version 9 is newer than 1, the newest this version reads"
+        "store/log-00-000000.seg: format version 9 is newer than 2, the newest this version reads"
     );
     let image = disk.crash_image(1);
     image.corrupt(&path, 0, b"MINE");

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::driver::{Model, Party};
 use p1relay::io::simulated::Disk;
-use p1relay::store::Outcome;
+use p1relay::store::{NoteScope, Outcome};
 
 /// Sixteen octets a line, runs of equal lines once.
 fn dump(octets: &[u8]) -> String {
@@ -34,6 +34,7 @@ fn the_octets_of_a_tiny_log() {
     party.append(2, 0, 1, 0).unwrap();
     party.settle();
     party.outcome(1, 0, Outcome::Transferred).unwrap();
+    party.log.note_request(None, b"a note", NoteScope::Summary).unwrap();
     party.settle();
     // Three more fill the segment, so that its footer is written.
     for number in 3..6 {

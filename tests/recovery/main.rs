@@ -6,6 +6,8 @@
 mod driver;
 mod errors;
 mod format;
+mod notes;
+mod relay;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -26,14 +28,15 @@ struct Run {
     images: u64,
     segments_recycled: u64,
     confirmed: usize,
+    note_count: usize,
     complaint: Option<String>,
 }
 
-/// Runs `MESSAGE_COUNT` messages through a log, and at every step of the disk recovers from images of
+/// Runs `MESSAGE_COUNT` messages through a log, whose user may make a mistake, and at every step of the disk recovers from images of
 /// `crashes_per_step` crashes. Ends at the first complaint.
-fn run(seed: u64, crashes_per_step: u64, acknowledges_at_once: bool) -> Run {
+fn run(seed: u64, crashes_per_step: u64, mistake: Model) -> Run {
     let disk = Disk::new();
-    let model = Rc::new(RefCell::new(Model { acknowledges_at_once, ..Model::default() }));
+    let model = Rc::new(RefCell::new(mistake));
     let (mut party, recovered) = Party::open(&disk, seed, Rc::clone(&model)).unwrap();
     assert!(recovered.is_empty());
     let complaint = Rc::new(RefCell::new(None));
@@ -75,11 +78,13 @@ fn run(seed: u64, crashes_per_step: u64, acknowledges_at_once: bool) -> Run {
     disk.set_step_hook(None);
     let complaint = complaint.borrow().clone();
     let confirmed = model.borrow().confirmed_count;
+    let note_count = model.borrow().note_count;
     Run {
         steps: disk.step(),
         images: images.get(),
         segments_recycled: party.log.counters().segments_recycled,
         confirmed,
+        note_count,
         complaint,
     }
 }
@@ -156,17 +161,25 @@ fn survive(image: &Disk, seed: u64, model: &RefCell<Model>) -> Result<(), String
 #[test]
 fn every_acknowledged_message_survives_a_crash_at_every_step() {
     for seed in [1, 2] {
-        let run = run(seed, 3, false);
+        let run = run(seed, 3, Model::default());
         assert_eq!(run.complaint, None, "seed {seed}");
         assert!(run.steps > 300 && run.images > 3 * 290, "{run:?}");
         assert!(run.segments_recycled >= 5, "{run:?}");
+        assert!(run.note_count as u64 >= run.segments_recycled, "{run:?}");
         assert!(run.confirmed as u64 > 2 * MESSAGE_COUNT, "{run:?}");
     }
 }
 
 #[test]
 fn acknowledging_before_the_commit_is_seen_as_loss() {
-    let run = run(1, 2, true);
+    let run = run(1, 2, Model { acknowledges_at_once: true, ..Model::default() });
     let complaint = run.complaint.expect("the checker must see the loss");
     assert!(complaint.ends_with("is lost"), "{complaint}");
+}
+
+#[test]
+fn what_no_note_sums_up_is_seen_as_forgotten_with_its_segment() {
+    let run = run(1, 1, Model { forgets: true, ..Model::default() });
+    let complaint = run.complaint.expect("the checker must see the loss");
+    assert!(complaint.contains("None is told, Last"), "{complaint}");
 }
