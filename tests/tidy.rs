@@ -14,7 +14,7 @@ const LAYERS: [&[&str]; 8] = [
     &["mta", "connector", "decode"],
     &["association"],
     &["shard", "endpoint"],
-    &["config", "run", "demo", "main", "lib"],
+    &["config", "run", "demo", "connector_command", "main", "lib"],
 ];
 
 /// Layers whose modules may use each other: arguments and scenarios, above everything.
