@@ -6,10 +6,10 @@
 //!
 //! | layer | modules | what |
 //! |---|---|---|
-//! | 7 | [`config`], [`run`], [`demo`], `main` | arguments, TOML, the demo |
+//! | 7 | [`config`], [`run`], [`demo`], [`connector_command`], `main` | arguments, TOML, the demo, what an operator asks of a connector |
 //! | 6 | [`shard`], [`endpoint`] | where protocol meets I/O: the relay's core loop; the foreign MTA that demo, tests and `p1load` play |
 //! | 5 | [`association`] | one stack over one socket, for both |
-//! | 4 | [`mta`], [`connector`] | X.411 procedures: APDU in, decision and octets out; when and how a partner is called; pure |
+//! | 4 | [`mta`], [`connector`], [`decode`] | X.411 procedures: APDU in, decision and octets out; when and how a partner is called; octets in words; pure |
 //! | 3 | [`routing`], [`store`] | compiled address spaces; the log, commit, recovery |
 //! | 2 | [`osi`], [`p1`] | sans-IO protocol machines; views of MTS-APDUs |
 //! | 1 | [`ber`], [`io`] | X.690 in place; io_uring, epoll, simulated |
@@ -36,6 +36,8 @@ pub mod base;
 pub mod ber;
 pub mod config;
 pub mod connector;
+pub mod connector_command;
+pub mod decode;
 pub mod demo;
 pub mod endpoint;
 pub mod io;

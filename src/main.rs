@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use p1relay::{config, demo, run};
+use p1relay::{config, connector_command, demo, run};
 
 /// Carrier-scale X.400 relay.
 #[derive(Parser)]
@@ -28,6 +28,9 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// What an operator asks of one connector.
+    #[command(subcommand)]
+    Connector(connector_command::ConnectorCommand),
     /// Prints the configuration reference, as it stands in the README.
     Reference,
     /// The demo's sending MTA.
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Demo(arguments) => demo::demo(&arguments),
         Command::Run(arguments) => return run::run(&arguments),
+        Command::Connector(command) => return connector_command::connector(&command),
         Command::Check { config } => return check(&config),
         Command::Reference => {
             print!("{}", config::reference());

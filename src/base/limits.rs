@@ -25,6 +25,11 @@ pub const MTA_NAME_SIZE_MAX: usize = 32;
 /// Longest password, octets (X.411 ub-password-length).
 pub const PASSWORD_SIZE_MAX: usize = 62;
 
+/// Most nodes that one PDU is decoded to for a reader; what is beyond is said to be there.
+pub const DECODE_NODE_COUNT_MAX: usize = 200_000;
+/// Longest value that is shown to a reader, octets.
+pub const DECODE_VALUE_SIZE_MAX: usize = 256;
+
 /// Largest TPKT, octets (RFC 1006 section 6: a 16-bit length).
 pub const TPKT_SIZE_MAX: usize = 65_535;
 /// Largest TPDU, octets: a TPKT less its header of 4.

@@ -4,6 +4,7 @@
 
 mod account;
 mod cli;
+mod connector;
 mod fallback;
 mod kill;
 mod restart;

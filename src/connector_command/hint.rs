@@ -1,0 +1,222 @@
+//! Which of our settings to look at when a partner refuses at a layer for a reason.
+
+/// How far the climb came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A host name to addresses.
+    Resolution,
+    /// TCP.
+    Tcp,
+    /// X.224: CR, CC.
+    Transport,
+    /// X.225: CN, AC.
+    Session,
+    /// X.226: CP, CPA.
+    Presentation,
+    /// X.227: AARQ, AARE.
+    Acse,
+    /// X.228: RTORQ, RTOAC.
+    Rtse,
+    /// X.411: MTA-bind.
+    MtaBind,
+    /// The end of the association.
+    Release,
+}
+
+impl Step {
+    /// The name in the output.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Step::Resolution => "name",
+            Step::Tcp => "tcp",
+            Step::Transport => "transport",
+            Step::Session => "session",
+            Step::Presentation => "presentation",
+            Step::Acse => "acse",
+            Step::Rtse => "rtse",
+            Step::MtaBind => "mta-bind",
+            Step::Release => "release",
+        }
+    }
+}
+
+/// What went wrong at a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The peer's reason code of that layer.
+    Reason(u32),
+    /// No answer in time.
+    Silence,
+    /// The connection was closed without a word.
+    Closed,
+    /// The answer is not what the Recommendation allows.
+    Malformed,
+    /// The answer is right, but not the one expected.
+    Unexpected,
+    /// Whatever else.
+    Other,
+}
+
+/// Keys of `[[connector]]` to look at, and why.
+pub(super) struct Hint {
+    pub(super) keys: &'static [&'static str],
+    pub(super) why: &'static str,
+}
+
+/// A row: the step, the cause (`None`: any other), the keys, the words.
+type Row = (Step, Option<Cause>, &'static [&'static str], &'static str);
+
+/// The first row that fits counts.
+const HINTS: &[Row] = &[
+    (
+        Step::Resolution,
+        None,
+        &["address"],
+        "the host name is not known to this machine's resolver: write another, or an address",
+    ),
+    (
+        Step::Tcp,
+        Some(Cause::Silence),
+        &["address"],
+        "nothing answers there: the wrong address, a route that is missing, or a firewall",
+    ),
+    (
+        Step::Tcp,
+        None,
+        &["address"],
+        "nobody listens there: the wrong address or port, or the partner's MTA is down",
+    ),
+    (Step::Transport, Some(Cause::Reason(1)), &[], "the partner is congested: try again later"),
+    (Step::Transport, Some(Cause::Reason(0x81)), &[], "the partner is congested: try again later"),
+    (
+        Step::Transport,
+        Some(Cause::Silence),
+        &["address", "called_transport_selector"],
+        "something listens, but does not answer as RFC 1006: the wrong port, or a partner that hangs",
+    ),
+    (
+        Step::Transport,
+        Some(Cause::Closed),
+        &["address", "called_transport_selector"],
+        "the partner hangs up: it does not know our IP address, or the port is another service's",
+    ),
+    (
+        Step::Transport,
+        Some(Cause::Malformed),
+        &["address"],
+        "what listens there does not speak RFC 1006: the wrong port",
+    ),
+    (
+        Step::Transport,
+        None,
+        &["called_transport_selector", "calling_transport_selector"],
+        "the partner's T-selector is another one, or it does not know ours",
+    ),
+    (Step::Session, Some(Cause::Reason(1)), &[], "the partner is congested: try again later"),
+    (Step::Session, Some(Cause::Reason(131)), &[], "the partner is congested: try again later"),
+    (
+        Step::Session,
+        Some(Cause::Silence),
+        &["called_session_selector", "application_context"],
+        "the partner's transport answers, what is above it does not",
+    ),
+    (
+        Step::Session,
+        None,
+        &["called_session_selector", "calling_session_selector", "application_context"],
+        "the partner's S-selector is another one, or its session does not offer what RTSE needs",
+    ),
+    (Step::Presentation, Some(Cause::Reason(1)), &[], "the partner is congested: try again later"),
+    (
+        Step::Presentation,
+        Some(Cause::Reason(3)),
+        &["called_presentation_selector"],
+        "the partner's P-selector is another one",
+    ),
+    (
+        Step::Presentation,
+        Some(Cause::Reason(7)),
+        &["called_presentation_selector"],
+        "the partner's P-selector is another one",
+    ),
+    (
+        Step::Presentation,
+        None,
+        &["application_context", "called_presentation_selector"],
+        "the partner does not take this mode: many speak an X.410 mode only, or normal mode only",
+    ),
+    (
+        Step::Acse,
+        None,
+        &["application_context"],
+        "the partner does not offer this application context",
+    ),
+    (
+        Step::Rtse,
+        Some(Cause::Reason(0)),
+        &["association_count_max"],
+        "the partner is busy: try again later, or open fewer associations",
+    ),
+    (
+        Step::Rtse,
+        Some(Cause::Reason(2)),
+        &["local_mta_name", "local_password", "application_context", "calling_transport_selector"],
+        "the partner does not accept the name, password, application protocol or address that we show",
+    ),
+    (
+        Step::Rtse,
+        Some(Cause::Reason(3)),
+        &["dialogue_mode"],
+        "the partner wants the other dialogue mode",
+    ),
+    (
+        Step::Rtse,
+        None,
+        &["application_context", "checkpoint_size_kib", "window_size"],
+        "the partner's reliable transfer does not accept what we propose",
+    ),
+    (
+        Step::MtaBind,
+        Some(Cause::Reason(0)),
+        &["association_count_max"],
+        "the partner is busy: try again later, or open fewer associations",
+    ),
+    (
+        Step::MtaBind,
+        Some(Cause::Reason(2)),
+        &["local_mta_name", "local_password"],
+        "the partner does not accept the MTA name and password that we show",
+    ),
+    (
+        Step::MtaBind,
+        Some(Cause::Reason(3)),
+        &["dialogue_mode"],
+        "the partner wants the other dialogue mode",
+    ),
+    (
+        Step::MtaBind,
+        Some(Cause::Unexpected),
+        &["remote_mta_name", "remote_password"],
+        "the partner answers with another name or password than it should",
+    ),
+    (
+        Step::MtaBind,
+        None,
+        &["local_mta_name", "local_password", "remote_mta_name", "remote_password"],
+        "the partner does not bind with us",
+    ),
+    (
+        Step::Release,
+        None,
+        &[],
+        "the association was up: the settings are right, the partner does not release properly",
+    ),
+];
+
+/// What to look at.
+pub(super) fn hint(step: Step, cause: Cause) -> Hint {
+    let row = HINTS.iter().find(|(row_step, row_cause, ..)| {
+        *row_step == step && row_cause.is_none_or(|row_cause| row_cause == cause)
+    });
+    row.map_or(Hint { keys: &[], why: "" }, |(_, _, keys, why)| Hint { keys, why })
+}
