@@ -16,7 +16,7 @@ use p1relay::p1::build::MessageBuilder;
 use p1relay::p1::domain::GlobalDomainIdentifier;
 use p1relay::p1::or_address::OrAddress;
 use p1relay::p1::trace::{
-    RoutingAction, encode_internal_trace_element, encode_internal_trace_field, encode_trace_element,
+    Supplied, encode_internal_trace_element, encode_internal_trace_field, encode_trace_element,
 };
 
 use crate::support::{Finished, Setting, Site, finish, program};
@@ -363,10 +363,10 @@ fn a_sheet_mirrors_the_settings_and_keeps_passwords() {
 /// A message with internal trace to a recipient who has a common name.
 fn message() -> Vec<u8> {
     let domain: GlobalDomainIdentifier = "C=GB;A=X;P=Y".parse().unwrap();
-    let (arrival, relayed) = (WallTime(1_790_000_000_000), RoutingAction::Relayed);
+    let supplied = Supplied::relayed(WallTime(1_790_000_000_000));
     let (mut trace, mut element, mut extensions) = (Vec::new(), Vec::new(), Vec::new());
-    encode_trace_element(&domain, arrival, relayed, &mut trace);
-    encode_internal_trace_element(&domain, "MTA", arrival, relayed, &mut element);
+    encode_trace_element(&domain, supplied, &mut trace);
+    encode_internal_trace_element(&domain, "MTA", supplied, &mut element);
     encode_internal_trace_field(&element, &mut extensions);
     let originator = "C=GB;A=X;P=Y;S=SMITH".parse().unwrap();
     let mut message = MessageBuilder::new(domain, "1", originator, &trace);
