@@ -167,9 +167,18 @@ impl<E: Engine> Shard<E> {
     /// The partner knows nothing of what we resumed.
     pub(super) fn resumption_refused(&mut self, connection: &mut Connection) {
         let Some(connector) = connection.connector else { return };
-        let Some(sending) = self.take_sending(connection, connector) else { return };
-        self.put_back(connector, sending.queued);
+        self.transfer_anew(connection, connector);
         self.became_idle(connection);
+    }
+
+    /// Puts what could not be resumed back into its queue. When its end was sent it is in doubt, whatever the
+    /// partner says: it may have forgotten.
+    fn transfer_anew(&mut self, connection: &mut Connection, connector: ConnectorIndex) {
+        let Some(sending) = self.take_sending(connection, connector) else { return };
+        if sending.resumed.is_some_and(|resumed| resumed.0.end_sent) {
+            self.note_doubt(connector, &sending.identifier);
+        }
+        self.put_back(connector, sending.queued);
     }
 
     /// What the partner's abort says of the transfer under way; whether it has been dealt with.
@@ -181,17 +190,10 @@ impl<E: Engine> Shard<E> {
         if is(AbortReason::TransferCompleted) {
             self.transfer_confirmed(connection);
         } else if is(AbortReason::UnrecognizedActivity)
-            && let Some(sending) = self.take_sending(connection, connector)
+            || connection.sending.as_ref().is_some_and(|sending| sending.resumed.is_some())
         {
-            self.put_back(connector, sending.queued);
-        } else if connection.sending.as_ref().is_some_and(|sending| sending.resumed.is_some())
-            && let Some(sending) = self.take_sending(connection, connector)
-        {
-            // It does not resume activities: another attempt would end the same way.
-            if sending.resumed.is_some_and(|resumed| resumed.0.end_sent) {
-                self.note_doubt(connector, &sending.identifier);
-            }
-            self.put_back(connector, sending.queued);
+            // It does not know the activity, or resumes none: another attempt would end the same way.
+            self.transfer_anew(connection, connector);
         }
     }
 

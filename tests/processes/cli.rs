@@ -100,7 +100,7 @@ fn a_store_of_a_newer_format_is_told() {
     let mut octets = fs::read(&superblock).unwrap();
     octets[8..12].copy_from_slice(&99u32.to_le_bytes());
     fs::write(&superblock, octets).unwrap();
-    let told = ["superblock: format version 99 is newer than 1, the newest this version reads"];
+    let told = ["superblock: format version 99 is newer than 2, the newest this version reads"];
     assert_told(&with_config("run", &config), 1, &told);
 }
 

@@ -168,7 +168,11 @@ fn a_full_store_refuses_politely_and_loses_nothing() {
     let sender = sender.join();
     relay.wait_until("an empty queue", |counters| counters.queued == 0);
     assert_eq!(relay.terminate().0.code(), Some(0));
-    let polite = sender.notes.iter().filter(|note| note.contains("refused: Temporary")).count();
+    let polite = sender
+        .notes
+        .iter()
+        .filter(|note| note.contains("refused") && note.contains("Temporary"))
+        .count();
     assert!(polite >= 8, "{:?}", sender.notes);
     account(&site, vec![(1, 0, sender)], receiver.stop(), count);
 }
