@@ -5,31 +5,22 @@
 //! words are those of the PDUs, not of our intentions.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::hint::{Cause, Step, hint};
-use super::{dialogue_mode_text, selector_text};
+use super::dialogue_mode_text;
+use super::hint::{Cause, Failure, Step, hint, setting};
+use super::reach::connect;
+use super::tell::{
+    CR_FIELDS, REFUSAL_FIELDS, UPPER, described, milliseconds, says, told, told_answer,
+};
 use crate::base::transmit::Transmit;
 use crate::decode::{Conversation, Direction, Node};
 use crate::osi::error::{Error, Layer};
 use crate::osi::rtse::AbortReason;
 use crate::osi::stack::{AbortIndication, BindRefusal, Indication, Stack};
 use crate::p1::bind::{self, Bind, BindError, Mode};
-use crate::shard::settings::{ConnectorSettings, PartnerAddress};
-
-/// Why the climb ended before its end.
-struct Failure {
-    step: Step,
-    cause: Cause,
-    what: String,
-}
-
-impl Failure {
-    fn new(step: Step, cause: Cause, what: impl Into<String>) -> Failure {
-        Failure { step, cause, what: what.into() }
-    }
-}
+use crate::shard::settings::ConnectorSettings;
 
 /// Calls the connector's partner and prints every step; whether the association came up and was released.
 pub(super) fn climb(connector: &ConnectorSettings, timeout: Duration, verbose: bool) -> bool {
@@ -57,102 +48,6 @@ pub(super) fn climb(connector: &ConnectorSettings, timeout: Duration, verbose: b
                 println!("  look at: {key} = {}", setting(connector, key));
             }
             false
-        }
-    }
-}
-
-/// The value of a key of `[[connector]]` that a hint may name; passwords are not shown.
-fn setting(connector: &ConnectorSettings, key: &str) -> String {
-    let stack = &connector.stack;
-    match key {
-        "address" => {
-            let all: Vec<String> =
-                connector.addresses.iter().map(|it| format!("\"{it}\"")).collect();
-            format!("[{}]", all.join(", "))
-        }
-        "local_mta_name" => format!("\"{}\"", connector.local.mta_name),
-        "remote_mta_name" => format!("\"{}\"", connector.remote.mta_name),
-        "local_password" => password_text(&connector.local.password),
-        "remote_password" => password_text(&connector.remote.password),
-        "called_transport_selector" => selector_text(&stack.transport.called_selector.0),
-        "calling_transport_selector" => selector_text(&stack.transport.calling_selector.0),
-        "called_session_selector" => selector_text(&stack.session.called_selector.0),
-        "calling_session_selector" => selector_text(&stack.session.calling_selector.0),
-        "called_presentation_selector" => selector_text(&stack.presentation.called_selector.0),
-        "application_context" => format!("\"{}\"", stack.application_context.as_str()),
-        "dialogue_mode" => format!("\"{}\"", dialogue_mode_text(stack.rtse.dialogue_mode)),
-        "checkpoint_size_kib" => stack.rtse.checkpoint_size_kib.to_string(),
-        "window_size" => stack.rtse.window_size.to_string(),
-        "association_count_max" => connector.associations.calling_count_max.to_string(),
-        _ => String::new(),
-    }
-}
-
-fn password_text(password: &str) -> String {
-    match password.len() {
-        0 => "none".to_owned(),
-        count => format!("{count} characters, not shown"),
-    }
-}
-
-fn milliseconds(since: Instant) -> String {
-    format!("{:.1} ms", since.elapsed().as_secs_f64() * 1000.0)
-}
-
-fn told(step: Step, took: &str, what: &str) {
-    println!("{:<13}{took:>10}  {what}", step.name());
-}
-
-/// The first address that takes a TCP connection.
-fn connect(connector: &ConnectorSettings, timeout: Duration) -> Result<TcpStream, Failure> {
-    let nowhere = "no address is configured: the partner only calls us";
-    let mut failure = Failure::new(Step::Tcp, Cause::Other, nowhere);
-    for partner in &connector.addresses {
-        for address in resolve(partner).unwrap_or_else(|failed| {
-            failure = failed;
-            Vec::new()
-        }) {
-            let began = Instant::now();
-            match TcpStream::connect_timeout(&address, timeout) {
-                Ok(stream) => {
-                    told(Step::Tcp, &milliseconds(began), &format!("connected to {address}"));
-                    return Ok(stream);
-                }
-                Err(error) => {
-                    let cause = match error.kind() {
-                        ErrorKind::TimedOut | ErrorKind::WouldBlock => Cause::Silence,
-                        _ => Cause::Other,
-                    };
-                    let what = format!("{address}: {error}");
-                    told(Step::Tcp, &milliseconds(began), &what);
-                    failure = Failure::new(Step::Tcp, cause, what);
-                }
-            }
-        }
-    }
-    Err(failure)
-}
-
-fn resolve(partner: &PartnerAddress) -> Result<Vec<SocketAddr>, Failure> {
-    let (name, port) = match partner {
-        PartnerAddress::Address(address) => return Ok(vec![*address]),
-        PartnerAddress::Host { name, port } => (name, port),
-    };
-    let began = Instant::now();
-    let resolved = (name.as_str(), *port).to_socket_addrs();
-    match resolved.map(Iterator::collect::<Vec<SocketAddr>>) {
-        Ok(addresses) if !addresses.is_empty() => {
-            let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-            let what = format!("{name} is {}", list.join(", "));
-            told(Step::Resolution, &milliseconds(began), &what);
-            Ok(addresses)
-        }
-        Ok(_) => {
-            Err(Failure::new(Step::Resolution, Cause::Other, format!("{name} has no address")))
-        }
-        Err(error) => {
-            told(Step::Resolution, &milliseconds(began), &format!("{name}: {error}"));
-            Err(Failure::new(Step::Resolution, Cause::Other, format!("{name}: {error}")))
         }
     }
 }
@@ -485,88 +380,6 @@ impl<'c> Climb<'c> {
             Cause::Malformed,
             format!("the answer is not what it should be: {error}"),
         )
-    }
-}
-
-const CR_FIELDS: &[&str] =
-    &["called TSAP-ID", "calling TSAP-ID", "TPDU size", "preferred maximum TPDU size"];
-
-/// What a refusal says, whatever its layer.
-const REFUSAL_FIELDS: &[&str] = &[
-    "REASON",
-    "REJECT-CAUSE",
-    "Reason Code",
-    "provider-reason",
-    "service-user",
-    "service-provider",
-    "refuseReason",
-    "abortReason",
-    "MTABindError",
-];
-
-/// What was asked and answered in the upper layers, in one exchange: the PDUs, and fields worth a line.
-type Exchange = (Step, &'static str, &'static str, &'static [&'static str]);
-
-const UPPER: &[Exchange] = &[
-    (
-        Step::Session,
-        "CONNECT (CN)",
-        "ACCEPT (AC)",
-        &["Called Session Selector", "Calling Session Selector", "Version Number"],
-    ),
-    (
-        Step::Presentation,
-        "CP-PPDU",
-        "CPA-PPDU",
-        &[
-            "mode-value",
-            "called-presentation-selector",
-            "calling-presentation-selector",
-            "responding-presentation-selector",
-            "result",
-        ],
-    ),
-    (Step::Acse, "aarq", "aare", &["application-context-name", "result"]),
-    (
-        Step::Rtse,
-        "connectionDataRQ",
-        "connectionDataAC",
-        &["checkpointSize", "windowSize", "dialogueMode", "applicationProtocol"],
-    ),
-    (
-        Step::MtaBind,
-        "authenticated",
-        "authenticated",
-        &["initiator-name", "responder-name", "initiator-credentials", "responder-credentials"],
-    ),
-];
-
-fn told_answer(answered: &str) {
-    println!("{:<25}answered {answered}", "");
-}
-
-fn says(nodes: &[Node], pdu: &str) -> bool {
-    nodes.iter().any(|node| node.find(pdu).is_some())
-}
-
-/// A PDU's name, with those of its fields that are asked for.
-fn described(nodes: &[Node], pdu: &str, fields: &[&str]) -> String {
-    let all = || nodes.iter().flat_map(Node::walk);
-    // RTSE's APDU has no name of its own in X.410 mode: it is known by a part of it.
-    let parent = all().find(|node| node.children.iter().any(|child| child.name == pdu));
-    let found = match (all().find(|node| node.name == pdu), parent) {
-        (Some(_), Some(parent)) if pdu.starts_with("connectionData") => parent,
-        (Some(found), _) => found,
-        (None, _) => return format!("no {pdu}"),
-    };
-    let values: Vec<String> = fields
-        .iter()
-        .filter_map(|field| found.find(field))
-        .map(|node| format!("{} {}", node.name, node.text()))
-        .collect();
-    match values.is_empty() {
-        true => found.name.to_string(),
-        false => format!("{}: {}", found.name, values.join(", ")),
     }
 }
 

@@ -1,5 +1,8 @@
 //! Which of our settings to look at when a partner refuses at a layer for a reason.
 
+use super::{dialogue_mode_text, selector_text};
+use crate::shard::settings::ConnectorSettings;
+
 /// How far the climb came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
@@ -55,6 +58,19 @@ pub(super) enum Cause {
     Unexpected,
     /// Whatever else.
     Other,
+}
+
+/// Why the climb ended before its end.
+pub(super) struct Failure {
+    pub(super) step: Step,
+    pub(super) cause: Cause,
+    pub(super) what: String,
+}
+
+impl Failure {
+    pub(super) fn new(step: Step, cause: Cause, what: impl Into<String>) -> Failure {
+        Failure { step, cause, what: what.into() }
+    }
 }
 
 /// Keys of `[[connector]]` to look at, and why.
@@ -219,4 +235,38 @@ pub(super) fn hint(step: Step, cause: Cause) -> Hint {
         *row_step == step && row_cause.is_none_or(|row_cause| row_cause == cause)
     });
     row.map_or(Hint { keys: &[], why: "" }, |(_, _, keys, why)| Hint { keys, why })
+}
+
+/// The value of a key of `[[connector]]` that a hint may name; passwords are not shown.
+pub(super) fn setting(connector: &ConnectorSettings, key: &str) -> String {
+    let stack = &connector.stack;
+    match key {
+        "address" => {
+            let all: Vec<String> =
+                connector.addresses.iter().map(|it| format!("\"{it}\"")).collect();
+            format!("[{}]", all.join(", "))
+        }
+        "local_mta_name" => format!("\"{}\"", connector.local.mta_name),
+        "remote_mta_name" => format!("\"{}\"", connector.remote.mta_name),
+        "local_password" => password_text(&connector.local.password),
+        "remote_password" => password_text(&connector.remote.password),
+        "called_transport_selector" => selector_text(&stack.transport.called_selector.0),
+        "calling_transport_selector" => selector_text(&stack.transport.calling_selector.0),
+        "called_session_selector" => selector_text(&stack.session.called_selector.0),
+        "calling_session_selector" => selector_text(&stack.session.calling_selector.0),
+        "called_presentation_selector" => selector_text(&stack.presentation.called_selector.0),
+        "application_context" => format!("\"{}\"", stack.application_context.as_str()),
+        "dialogue_mode" => format!("\"{}\"", dialogue_mode_text(stack.rtse.dialogue_mode)),
+        "checkpoint_size_kib" => stack.rtse.checkpoint_size_kib.to_string(),
+        "window_size" => stack.rtse.window_size.to_string(),
+        "association_count_max" => connector.associations.calling_count_max.to_string(),
+        _ => String::new(),
+    }
+}
+
+fn password_text(password: &str) -> String {
+    match password.len() {
+        0 => "none".to_owned(),
+        count => format!("{count} characters, not shown"),
+    }
 }

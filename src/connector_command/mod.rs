@@ -7,7 +7,9 @@
 mod climb;
 mod hint;
 mod preview;
+mod reach;
 mod sheet;
+mod tell;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -2,9 +2,11 @@
 //!
 //! Pure and tolerant: everything is shown, what is malformed is said where it stands, nothing panics, and
 //! what is held is bounded. [`Conversation`] takes both directions of a connection; [`mts_apdu`] one bare
-//! APDU. The ASN.1 stands in tables (`p1`, `p1_1984`, `ipm`, `upper`) that one walk (`walk`) follows.
+//! APDU. The ASN.1 stands in tables (`p1`, `extension`, `p1_1984`, `ipm`, `upper`) that one walk (`walk`) follows.
 
+mod codes;
 mod conversation;
+mod extension;
 mod ipm;
 mod node;
 mod object_identifier;
@@ -51,9 +53,9 @@ pub fn mts_apdu(octets: &[u8], edition: Edition) -> Vec<Node> {
 /// What a diagnostic or reason code of a report means (X.411 NonDeliveryReasonCode and
 /// NonDeliveryDiagnosticCode): `loop-detected (3)`.
 pub fn report_words(reason: i64, diagnostic: Option<i64>) -> String {
-    let reason = schema::named(p1::REASONS, reason);
+    let reason = schema::named(codes::REASONS, reason);
     match diagnostic {
-        Some(diagnostic) => format!("{reason}, {}", schema::named(p1::DIAGNOSTICS, diagnostic)),
+        Some(diagnostic) => format!("{reason}, {}", schema::named(codes::DIAGNOSTICS, diagnostic)),
         None => reason,
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct Field {
     pub(super) tag: Option<Tag>,
     /// What is inside.
     pub(super) kind: Kind,
+    /// The layer whose it is, where that is another one than its surroundings'.
+    pub(super) layer: Option<&'static str>,
 }
 
 /// How contents are read.
@@ -66,7 +68,7 @@ pub(super) enum Kind {
 
 impl Field {
     pub(super) const fn new(name: &'static str, tag: Tag, kind: Kind) -> Field {
-        Field { name, tag: Some(tag), kind }
+        Field { name, tag: Some(tag), kind, layer: None }
     }
 
     /// `[number]`, IMPLICIT unless the kind says EXPLICIT.
@@ -99,9 +101,14 @@ impl Field {
         Field::new(name, Tag::OBJECT_IDENTIFIER, Kind::ObjectIdentifier)
     }
 
+    /// The same in another layer.
+    pub(super) const fn of(self, layer: &'static str) -> Field {
+        Field { layer: Some(layer), ..self }
+    }
+
     /// Whatever comes.
     pub(super) const fn any(name: &'static str) -> Field {
-        Field { name, tag: None, kind: Kind::Any }
+        Field { name, tag: None, kind: Kind::Any, layer: None }
     }
 }
 

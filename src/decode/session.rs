@@ -287,7 +287,11 @@ fn parameter(
         Value::Bits(names) => {
             let set = names.iter().filter(|(mask, _)| i64::from(number) & mask != 0);
             let words: Vec<&str> = set.map(|(_, name)| *name).collect();
-            format!("{} (0x{number:0width$x})", words.join(", "), width = octets.len().min(4) * 2)
+            format!(
+                "{} (0x{number:0width$x})",
+                if words.is_empty() { "none".to_owned() } else { words.join(", ") },
+                width = octets.len().min(4) * 2
+            )
         }
         Value::Sizes => match octets {
             [a, b, c, d] => format!(
@@ -343,10 +347,11 @@ fn ppdu(mnemonic: &str) -> Ppdu {
 
 /// Octets, and beside them the characters if they all are.
 pub(super) fn octets_with_characters(octets: &[u8]) -> String {
-    let printable = !octets.is_empty() && octets.iter().all(|octet| (b' '..=b'~').contains(octet));
-    match printable {
-        true => format!("{} {}", octets_text(octets), characters(octets)),
-        false => octets_text(octets),
+    let printable = octets.iter().all(|octet| (b' '..=b'~').contains(octet));
+    match (octets, printable) {
+        ([], _) => "empty".to_owned(),
+        (_, true) => format!("{} {}", octets_text(octets), characters(octets)),
+        (_, false) => octets_text(octets),
     }
 }
 

@@ -59,20 +59,17 @@ pub(super) fn tpdu(tpkt: &[u8]) -> Tpdu {
     }
     let mut data = None;
     match (kind, header) {
-        (0xe0 | 0xd0, [_, d1, d0, s1, s0, class, ..]) => {
-            let field =
-                |at: usize, size, name: &'static str| Node::new(LAYER, name, start + at, size);
+        (0xe0 | 0xd0 | 0x80, [_, d1, d0, s1, s0, last, ..]) => {
             let reference = |high: &u8, low: &u8| format!("0x{high:02x}{low:02x}");
-            node.children.push(field(1, 2, "DST-REF").with(reference(d1, d0)));
-            node.children.push(field(3, 2, "SRC-REF").with(reference(s1, s0)));
-            node.children.push(field(5, 1, "CLASS").with((class >> 4).to_string()));
-            parameters(tpkt, start + 6, end, &mut node);
-        }
-        (0x80, [_, _, _, _, _, reason, ..]) => {
-            node.children.push(
-                Node::new(LAYER, "REASON", start + 5, 1)
-                    .with(format!("{} ({reason})", disconnect_reason(*reason))),
-            );
+            let (name, text) = match kind {
+                0x80 => ("REASON", format!("{} ({last})", disconnect_reason(*last))),
+                _ => ("CLASS", (last >> 4).to_string()),
+            };
+            node.children = vec![
+                Node::new(LAYER, "DST-REF", start + 1, 2).with(reference(d1, d0)),
+                Node::new(LAYER, "SRC-REF", start + 3, 2).with(reference(s1, s0)),
+                Node::new(LAYER, name, start + 5, 1).with(text),
+            ];
             parameters(tpkt, start + 6, end, &mut node);
         }
         (0x70, [_, _, _, cause, ..]) => {

@@ -36,7 +36,7 @@ const CONNECT: &[Field] = &[Field::set(
     "CP-PPDU",
     &[
         MODE_SELECTOR,
-        Field::context(1, "x410-mode-parameters", Kind::Fields(RTORQ)),
+        Field::context(1, "x410-mode-parameters", Kind::Fields(RTORQ)).of("rtse"),
         Field::context(
             2,
             "normal-mode-parameters",
@@ -63,7 +63,7 @@ const CONNECT_ACCEPT: &[Field] = &[Field::set(
     "CPA-PPDU",
     &[
         MODE_SELECTOR,
-        Field::context(1, "x410-mode-parameters", Kind::Fields(RTOAC)),
+        Field::context(1, "x410-mode-parameters", Kind::Fields(RTOAC)).of("rtse"),
         Field::context(
             2,
             "normal-mode-parameters",
@@ -81,7 +81,7 @@ const CONNECT_ACCEPT: &[Field] = &[Field::set(
 )];
 
 const CONNECT_REJECT: &[Field] = &[
-    Field::set("CPR-PPDU x400-mode-parameters", RTORJ),
+    Field::set("CPR-PPDU x400-mode-parameters", RTORJ).of("rtse"),
     Field::sequence(
         "CPR-PPDU",
         &[
@@ -97,7 +97,7 @@ const CONNECT_REJECT: &[Field] = &[
 ];
 
 const ABORT: &[Field] = &[
-    Field::set("ARU-PPDU x400-mode-parameters", RTAB),
+    Field::set("ARU-PPDU x400-mode-parameters", RTAB).of("rtse"),
     Field::context(
         0,
         "ARU-PPDU",
@@ -198,8 +198,8 @@ const ABORT_REASONS: Names = &[
 
 /// What a presentation data value may be: told apart by tag, as X.228 wants them to be.
 const APDUS: &[Field] = &[
-    AARQ,
-    AARE,
+    AARQ.of("acse"),
+    AARE.of("acse"),
     Field::application(
         2,
         "rlrq",
@@ -207,7 +207,8 @@ const APDUS: &[Field] = &[
             Field::context(0, "reason", Kind::Number(REQUEST_REASONS)),
             USER_INFORMATION,
         ]),
-    ),
+    )
+    .of("acse"),
     Field::application(
         3,
         "rlre",
@@ -215,7 +216,8 @@ const APDUS: &[Field] = &[
             Field::context(0, "reason", Kind::Number(RESPONSE_REASONS)),
             USER_INFORMATION,
         ]),
-    ),
+    )
+    .of("acse"),
     Field::application(
         4,
         "abrt",
@@ -224,13 +226,14 @@ const APDUS: &[Field] = &[
             Field::context(1, "abort-diagnostic", Kind::Number(&[])),
             USER_INFORMATION,
         ]),
-    ),
+    )
+    .of("acse"),
     RTSE_APDUS[0],
     RTSE_APDUS[1],
     RTSE_APDUS[2],
     RTSE_APDUS[3],
     RTTP,
-    Field::new("rttr-apdu", Tag::OCTET_STRING, Kind::Octets),
+    Field::new("rttr-apdu", Tag::OCTET_STRING, Kind::Octets).of("rtse"),
 ];
 
 const AARQ: Field = Field::application(
@@ -327,14 +330,14 @@ const PROVIDER_DIAGNOSTICS: Names =
     &[(0, "null"), (1, "no-reason-given"), (2, "no-common-acse-version")];
 
 const RTSE_APDUS: &[Field] = &[
-    Field::context(16, "rtorq-apdu", Kind::Fields(RTORQ)),
-    Field::context(17, "rtoac-apdu", Kind::Fields(RTOAC)),
-    Field::context(18, "rtorj-apdu", Kind::Fields(RTORJ)),
-    Field::context(22, "rtab-apdu", Kind::Fields(RTAB)),
+    Field::context(16, "rtorq-apdu", Kind::Fields(RTORQ)).of("rtse"),
+    Field::context(17, "rtoac-apdu", Kind::Fields(RTOAC)).of("rtse"),
+    Field::context(18, "rtorj-apdu", Kind::Fields(RTORJ)).of("rtse"),
+    Field::context(22, "rtab-apdu", Kind::Fields(RTAB)).of("rtse"),
 ];
 
 /// The bare INTEGER of an RTTP: 0 is the highest priority.
-pub(super) const RTTP: Field = Field::integer("rttp-apdu priority", &[]);
+pub(super) const RTTP: Field = Field::integer("rttp-apdu priority", &[]).of("rtse");
 
 const RTORQ: &[Field] = &[
     Field::context(0, "checkpointSize", Kind::Number(&[])),

@@ -7,9 +7,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::node::Node;
-use super::object_identifier;
-use super::p1;
 use super::schema::{Field, Kind, Names, named};
+use super::{codes, extension, object_identifier, p1};
 use crate::base::limits::{BER_DEPTH_MAX, DECODE_NODE_COUNT_MAX, DECODE_VALUE_SIZE_MAX};
 use crate::ber::{Class, ErrorKind, Reader, Span, Tag};
 use crate::p1::domain::GlobalDomainIdentifierView;
@@ -125,6 +124,7 @@ impl Walker {
             None => (Cow::Owned(tag_name(piece.tag)), Kind::Any),
         };
         self.nodes_left = self.nodes_left.saturating_sub(1);
+        let layer = field.and_then(|field| field.layer).unwrap_or(layer);
         let mut node = Node::new(layer, name, piece.start, piece.end - piece.start);
         if self.depth >= BER_DEPTH_MAX {
             node.children.push(Node::fault(layer, piece.start, node.length, "nested too deep"));
@@ -212,10 +212,10 @@ impl Walker {
             Kind::ExtensionType if piece.constructed => {
                 self.explicit(node, octets, piece, Kind::Any);
             }
-            Kind::ExtensionType => match integer(content) {
-                Some(number) => node.value = Some(number.to_string()),
-                None => self.fill(node, octets, piece, Kind::ObjectIdentifier),
-            },
+            Kind::ExtensionType if piece.tag == Tag::context(0) => {
+                self.number(node, piece, content, &[]);
+            }
+            Kind::ExtensionType => self.fill(node, octets, piece, Kind::ObjectIdentifier),
             Kind::Secret => node.value = Some("present, not shown".to_owned()),
             Kind::Content => self.content(node, octets, piece),
             Kind::ForwardedIpm => {
@@ -280,7 +280,7 @@ impl Walker {
                 node.value = Some(view.to_owned().to_string());
                 for attribute in view.attributes() {
                     let AttributeKind::Extension(number) = attribute.kind else { continue };
-                    let name = p1::EXTENSION_ATTRIBUTES
+                    let name = codes::EXTENSION_ATTRIBUTES
                         .iter()
                         .find(|(known, _)| *known == i64::from(number))
                         .map_or(Cow::Borrowed("extension-attribute"), |(_, name)| (*name).into());
@@ -301,10 +301,11 @@ impl Walker {
 
     /// An extension field: by name, number and criticality, its value by the table.
     fn extension(&mut self, node: &mut Node, octets: &[u8], outer: &Piece) {
-        let parts = self.elements(node.layer, octets, outer.content.clone(), p1::EXTENSION_FIELD);
+        let parts =
+            self.elements(node.layer, octets, outer.content.clone(), extension::EXTENSION_FIELD);
         let text = |name: &str| parts.iter().find(|part| part.name == name).map(Node::text);
         let number: Option<i64> = text("type").and_then(|number| number.parse().ok());
-        let known = p1::EXTENSIONS.iter().find(|(known, _)| Some(*known) == number);
+        let known = extension::EXTENSIONS.iter().find(|(known, _)| Some(*known) == number);
         let name = match (known, number, text("type")) {
             (Some((number, field)), ..) => format!("{} ({number})", field.name),
             (None, Some(number), _) => format!("standard-extension {number}"),
@@ -360,6 +361,7 @@ impl Walker {
             Tag::BIT_STRING => Kind::Bits(&[]),
             Tag::OBJECT_IDENTIFIER => Kind::ObjectIdentifier,
             Tag::BOOLEAN => Kind::Boolean,
+            Tag::NULL => Kind::Null,
             Tag::UTC_TIME => Kind::Time,
             Tag::PRINTABLE_STRING | Tag::NUMERIC_STRING | Tag::IA5_STRING | Tag::TELETEX_STRING => {
                 Kind::Text

@@ -20,8 +20,9 @@ pub(crate) struct Segment {
     pub(crate) from: SocketAddr,
     pub(crate) to: SocketAddr,
     pub(crate) sequence_number: u32,
-    /// What its sender has received of the other side, when it says so.
-    pub(crate) acknowledgment_number: Option<u32>,
+    /// ACK: anything but the first segment of who calls.
+    pub(crate) acknowledges: bool,
+    /// SYN.
     pub(crate) begins: bool,
     pub(crate) payload: Vec<u8>,
 }
@@ -120,7 +121,7 @@ fn segment(time: Duration, link: DataLink, frame: &[u8]) -> Option<Segment> {
         from: (from, tcp.source_port()).into(),
         to: (to, tcp.destination_port()).into(),
         sequence_number: tcp.sequence_number(),
-        acknowledgment_number: tcp.ack().then(|| tcp.acknowledgment_number()),
+        acknowledges: tcp.ack(),
         begins: tcp.syn(),
         payload: tcp.payload().to_vec(),
     })

@@ -1,7 +1,7 @@
 //! TCP connections put together from segments: order restored, retransmissions dropped, losses said.
 //!
-//! A gap is a loss when the receiver has acknowledged what is missing, or when the capture ends: until then
-//! it may still be filled.
+//! A gap is a loss when the capture ends without what would fill it: captures may reorder segments, even against
+//! their acknowledgements. What was ahead of a loss keeps the time at which it came.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -42,10 +42,12 @@ pub(crate) enum What {
 struct Flow {
     /// The next sequence number to be delivered; `None` before the first segment.
     next: Option<u32>,
-    /// Segments ahead of it, by their distance from the first sequence number.
-    ahead: BTreeMap<u64, Vec<u8>>,
+    /// Segments ahead of it with their times, by their distance from the first sequence number.
+    ahead: BTreeMap<u64, (Duration, Vec<u8>)>,
     /// Octets delivered or lost so far.
     position: u64,
+    /// When the last octets were delivered.
+    time: Duration,
 }
 
 impl Flow {
@@ -60,38 +62,38 @@ impl Flow {
         self.next = self.next.map(|next| next.wrapping_add(size as u32));
     }
 
-    /// Everything that is in order now.
-    fn take(&mut self) -> Option<Vec<u8>> {
-        let mut ready = Vec::new();
-        while let Some((&at, _)) = self.ahead.first_key_value() {
+    /// The next segment, if it is in order now, and when it could be delivered.
+    fn take(&mut self) -> Option<(Duration, Vec<u8>)> {
+        while let Some(entry) = self.ahead.first_entry() {
+            let at = *entry.key();
             if at > self.position {
-                break;
+                return None;
             }
-            let octets = self.ahead.remove(&at).unwrap_or_default();
-            let known = (self.position - at) as usize;
-            if let Some(fresh) = octets.get(known..) {
-                ready.extend_from_slice(fresh);
-                self.advance(fresh.len());
+            let (time, mut octets) = entry.remove();
+            let known = usize::try_from(self.position - at).unwrap_or(usize::MAX);
+            if known < octets.len() {
+                octets.drain(..known);
+                self.advance(octets.len());
+                self.time = self.time.max(time);
+                return Some((self.time, octets));
             }
         }
-        (!ready.is_empty()).then_some(ready)
+        None
     }
 
-    /// Gives up the octets before the first segment that is ahead, if it begins within `acknowledged`.
-    fn give_up(&mut self, acknowledged: i64) -> Option<usize> {
-        let (&at, _) = self.ahead.first_key_value()?;
-        let missing = at.checked_sub(self.position).filter(|missing| *missing > 0)?;
-        (at as i64 <= acknowledged).then(|| {
-            self.advance(missing as usize);
-            missing as usize
-        })
+    /// Gives up the octets before the first segment that is ahead: how many, and when that came.
+    fn give_up(&mut self) -> Option<(Duration, usize)> {
+        let (&at, (time, _)) = self.ahead.first_key_value()?;
+        let (time, missing) = (*time, (at - self.position) as usize);
+        self.advance(missing);
+        Some((time.max(self.time), missing))
     }
 }
 
 impl Connection {
     fn new(first: &Segment) -> Connection {
         // SYN with ACK is the answer: the other end called.
-        let answered = first.begins && first.acknowledgment_number.is_some();
+        let answered = first.begins && first.acknowledges;
         let ends = if answered { [first.to, first.from] } else { [first.from, first.to] };
         Connection { ends, deliveries: Vec::new(), flows: Default::default() }
     }
@@ -107,31 +109,31 @@ impl Connection {
         let fresh = &segment.payload[before as usize..];
         if !fresh.is_empty() {
             let kept = flow.ahead.entry((position + before) as u64).or_default();
-            if kept.len() < fresh.len() {
-                *kept = fresh.to_vec();
+            if kept.1.len() < fresh.len() {
+                *kept = (segment.time, fresh.to_vec());
             }
         }
         self.deliver(sender, segment.time);
-        if let Some(number) = segment.acknowledgment_number {
-            let other = &mut self.flows[1 - sender];
-            if other.next.is_some() {
-                let acknowledged = other.position_of(number);
-                self.skip_lost(1 - sender, acknowledged, segment.time);
-            }
-        }
     }
 
+    /// Delivers what is in order, not before `time`.
     fn deliver(&mut self, sender: usize, time: Duration) {
-        if let Some(octets) = self.flows[sender].take() {
+        let flow = &mut self.flows[sender];
+        while let Some((came, octets)) = flow.take() {
+            let time = time.max(came);
             self.deliveries.push(Delivery { time, sender, what: What::Octets(octets) });
         }
     }
 
-    fn skip_lost(&mut self, sender: usize, acknowledged: i64, time: Duration) {
-        while let Some(size) = self.flows[sender].give_up(acknowledged) {
-            self.deliveries.push(Delivery { time, sender, what: What::Lost(size) });
-            self.deliver(sender, time);
+    /// Says what is missing, and brings all deliveries into the order of time.
+    fn end(&mut self) {
+        for sender in 0..2 {
+            while let Some((time, missing)) = self.flows[sender].give_up() {
+                self.deliveries.push(Delivery { time, sender, what: What::Lost(missing) });
+                self.deliver(sender, time);
+            }
         }
+        self.deliveries.sort_by_key(|delivery| delivery.time);
     }
 }
 
@@ -144,7 +146,7 @@ pub(crate) fn connections(segments: &[Segment]) -> Vec<Connection> {
         key.sort();
         let known = open.get(&key).copied();
         // The same pair of ends may connect anew; a SYN sent again is no new connection.
-        let anew = segment.begins && segment.acknowledgment_number.is_none();
+        let anew = segment.begins && !segment.acknowledges;
         let index = match known {
             Some(index) if !anew || connections[index].deliveries.is_empty() => index,
             _ => {
@@ -155,12 +157,7 @@ pub(crate) fn connections(segments: &[Segment]) -> Vec<Connection> {
         open.insert(key, index);
         connections[index].take(segment);
     }
-    let last = segments.last().map(|segment| segment.time).unwrap_or_default();
-    for connection in &mut connections {
-        for sender in 0..2 {
-            connection.skip_lost(sender, i64::MAX, last);
-        }
-    }
+    connections.iter_mut().for_each(Connection::end);
     connections
 }
 
@@ -168,13 +165,7 @@ pub(crate) fn connections(segments: &[Segment]) -> Vec<Connection> {
 mod tests {
     use super::*;
 
-    fn segment(
-        back: bool,
-        sequence_number: u32,
-        acknowledgment_number: Option<u32>,
-        begins: bool,
-        payload: &[u8],
-    ) -> Segment {
+    fn segment(back: bool, sequence_number: u32, begins: bool, payload: &[u8]) -> Segment {
         let ends: [SocketAddr; 2] =
             ["10.0.0.1:4000".parse().unwrap(), "10.0.0.2:102".parse().unwrap()];
         let (from, to) = (ends[usize::from(back)], ends[usize::from(!back)]);
@@ -183,7 +174,7 @@ mod tests {
             from,
             to,
             sequence_number,
-            acknowledgment_number,
+            acknowledges: back || !begins,
             begins,
             payload: payload.to_vec(),
         }
@@ -200,60 +191,55 @@ mod tests {
     const ISN: u32 = u32::MAX - 2;
 
     fn data(at: u32, payload: &[u8]) -> Segment {
-        segment(false, ISN.wrapping_add(1 + at), Some(0), false, payload)
+        segment(false, ISN.wrapping_add(1 + at), false, payload)
+    }
+
+    fn octets(text: &[u8]) -> (usize, What) {
+        (0, What::Octets(text.to_vec()))
     }
 
     #[test]
     fn order_is_restored_and_what_comes_twice_comes_once() {
         let found = delivered(&[
-            segment(false, ISN, None, true, b""),
+            segment(false, ISN, true, b""),
             data(3, b"def"),
             data(0, b"abc"),
             data(1, b"bcdef"),
             data(4, b"efgh"),
             data(8, b""),
         ]);
-        let octets = |text: &[u8]| (0, What::Octets(text.to_vec()));
-        assert_eq!(found, [octets(b"abcdef"), octets(b"gh")]);
+        assert_eq!(found, [octets(b"abc"), octets(b"def"), octets(b"gh")]);
     }
 
     #[test]
-    fn a_loss_is_said_once_it_is_certain() {
-        let acknowledged = ISN.wrapping_add(1 + 8);
+    fn a_loss_is_said_where_it_is_and_what_follows_keeps_its_time() {
+        let mut late = data(20, b"z");
+        late.time = Duration::from_secs(9);
+        let mut answer = segment(true, 901, false, b"x");
+        answer.time = Duration::from_secs(5);
         let found = delivered(&[
-            segment(false, ISN, None, true, b""),
-            segment(true, 900, Some(ISN.wrapping_add(1)), true, b""),
+            segment(false, ISN, true, b""),
+            segment(true, 900, true, b""),
             data(0, b"ab"),
             data(5, b"fgh"),
-            segment(true, 901, Some(acknowledged), false, b"x"),
-            data(20, b"z"),
+            answer,
+            late,
         ]);
-        assert_eq!(
-            found,
-            [
-                (0, What::Octets(b"ab".to_vec())),
-                (1, What::Octets(b"x".to_vec())),
-                (0, What::Lost(3)),
-                (0, What::Octets(b"fgh".to_vec())),
-                (0, What::Lost(12)),
-                (0, What::Octets(b"z".to_vec())),
-            ]
-        );
+        let lost = |count| (0, What::Lost(count));
+        let answered = (1, What::Octets(b"x".to_vec()));
+        let expected = [octets(b"ab"), lost(3), octets(b"fgh"), answered, lost(12), octets(b"z")];
+        assert_eq!(found, expected);
     }
 
     #[test]
     fn the_end_that_answered_a_syn_was_called() {
-        let [first, ..] =
-            &connections(&[segment(true, 7, Some(ISN), true, b""), data(0, b"a")])[..]
-        else {
-            panic!("no connection");
-        };
-        assert_eq!(first.ends[1].port(), 102);
+        let connection = &connections(&[segment(true, 7, true, b""), data(0, b"a")])[0];
+        assert_eq!(connection.ends[1].port(), 102);
         let anew = [
-            segment(false, 1, None, true, b""),
-            segment(false, 2, Some(0), false, b"a"),
-            segment(false, 90, None, true, b""),
-            segment(false, 91, Some(0), false, b"b"),
+            segment(false, 1, true, b""),
+            segment(false, 2, false, b"a"),
+            segment(false, 90, true, b""),
+            segment(false, 91, false, b"b"),
         ];
         assert_eq!(connections(&anew).len(), 2);
     }
