@@ -16,7 +16,8 @@ pub(crate) struct Store<E: Engine> {
     pub(crate) log: Log,
     completions: Vec<Completion<E::Detached>>,
     body: Vec<u8>,
-    metadata: Vec<u8>,
+    /// Beside each message.
+    pub(crate) metadata: Vec<u8>,
 }
 
 impl<E: Engine> Store<E> {

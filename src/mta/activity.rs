@@ -11,8 +11,11 @@
 //! References, identifiers and the connector's name are counted by one octet; numbers are little-endian. An
 //! activity has two names where it was resumed, and none where they do not hold beyond its connection.
 
-use super::metadata::{Fields, MetadataError, write_name};
+use std::collections::HashMap;
+
+use super::metadata::{Fields, MetadataError, read_activity, write_name};
 use crate::base::clock::WallTime;
+use crate::base::limits::ACTIVITY_MEMORY_S;
 use crate::osi::session::{ActivityIdentifier, SessionConnectionIdentifier};
 use crate::osi::stack::recovery::ActivityName;
 
@@ -197,6 +200,120 @@ impl<'a> Iterator for NoteEntries<'a> {
     }
 }
 
+/// Whether an activity of this time may still be resumed.
+pub fn is_remembered(time: WallTime, now: WallTime) -> bool {
+    time.0.saturating_add(1000 * ACTIVITY_MEMORY_S as i64) > now.0
+}
+
+/// The last activity of each association that what is stored tells of, read from its beginning to its end.
+///
+/// Bounded without a search for the oldest: when the newer half is full it becomes the older one, and what
+/// was the older one is forgotten.
+#[derive(Debug)]
+pub struct LastActivities {
+    now: WallTime,
+    half_count_max: usize,
+    newer: HashMap<Vec<u8>, Stored>,
+    older: HashMap<Vec<u8>, Stored>,
+    unreadable_count: usize,
+}
+
+/// One of them, its names as they are stored.
+#[derive(Debug, Default)]
+struct Stored {
+    connector: String,
+    time: WallTime,
+    names: Vec<u8>,
+}
+
+/// The last activity of an association.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastActivity {
+    /// The connector's name.
+    pub connector: String,
+    /// As [`StoredActivity::time`].
+    pub time: WallTime,
+    /// Its names, its own first.
+    pub names: Vec<ActivityName>,
+}
+
+impl LastActivities {
+    /// Those that may still be resumed now, `count_max` at most.
+    pub fn new(now: WallTime, count_max: usize) -> LastActivities {
+        let (newer, older) = (HashMap::new(), HashMap::new());
+        let half_count_max = (count_max / 2).max(1);
+        LastActivities { now, half_count_max, newer, older, unreadable_count: 0 }
+    }
+
+    /// Takes the metadata of the next message.
+    pub fn see_message(&mut self, metadata: &[u8]) {
+        match read_activity(metadata) {
+            Ok(activity) => self.see(&activity),
+            Err(_) => self.unreadable_count += 1,
+        }
+    }
+
+    /// Takes the next note.
+    pub fn see_note(&mut self, note: &[u8]) {
+        let Ok(entries) = read_note(note) else {
+            self.unreadable_count += 1;
+            return;
+        };
+        for entry in entries {
+            match entry {
+                Ok(activity) => self.see(&activity),
+                Err(_) => self.unreadable_count += 1,
+            }
+        }
+    }
+
+    /// What could not be read.
+    pub fn unreadable_count(&self) -> usize {
+        self.unreadable_count
+    }
+
+    fn see(&mut self, activity: &StoredActivity<'_>) {
+        if activity.names.is_empty() || !is_remembered(activity.time, self.now) {
+            return;
+        }
+        let key = activity.names.connection();
+        if let Some(stored) = self.newer.get_mut(key) {
+            return stored.renew(activity);
+        }
+        if self.newer.len() >= self.half_count_max {
+            self.older = std::mem::take(&mut self.newer);
+        }
+        let mut stored = Stored::default();
+        stored.renew(activity);
+        self.newer.insert(key.to_vec(), stored);
+    }
+}
+
+impl Stored {
+    fn renew(&mut self, activity: &StoredActivity<'_>) {
+        if self.connector != activity.connector {
+            activity.connector.clone_into(&mut self.connector);
+        }
+        self.time = activity.time;
+        self.names.clear();
+        self.names.extend_from_slice(activity.names.octets());
+    }
+}
+
+impl IntoIterator for LastActivities {
+    type Item = LastActivity;
+    type IntoIter = Box<dyn Iterator<Item = LastActivity>>;
+
+    /// Of an association in both halves, what is newer comes last.
+    fn into_iter(self) -> Self::IntoIter {
+        let all = self.older.into_values().chain(self.newer.into_values());
+        Box::new(all.filter_map(|stored| {
+            let names = StoredNames::of(&stored.names).and_then(|names| names.names()).ok()?;
+            Some(LastActivity { connector: stored.connector, time: stored.time, names })
+        }))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,5 +366,32 @@ mod tests {
             assert!(entries.count() <= 2);
         }
         assert!(read_note(&[2]).is_err());
+    }
+
+    #[test]
+    fn the_last_activity_of_each_association_is_found_within_bounds() {
+        let now = WallTime(1000 * ACTIVITY_MEMORY_S as i64 + 10);
+        let mut last = LastActivities::new(now, 4);
+        let mut note = Vec::new();
+        let mut see = |last: &mut LastActivities, reference: &[u8], activity, time| {
+            begin_note(&mut note);
+            let names = [name(reference, activity)];
+            let names = names.iter().map(NameReference::from);
+            assert!(write_note_entry("carrier", WallTime(time), names, 1000, &mut note));
+            last.see_note(&note);
+        };
+        see(&mut last, b"late", 1, 10);
+        for reference in [b"a", b"b", b"c"] {
+            see(&mut last, reference, 1, 11);
+        }
+        see(&mut last, b"b", 2, 12);
+        last.see_message(&[]);
+        last.see_note(&[1, 5]);
+        assert_eq!(last.unreadable_count(), 2);
+        let found: Vec<_> = last.into_iter().map(|it| (it.time.0, it.names)).collect();
+        assert_eq!(found.len(), 4, "b stands in both halves");
+        assert!(found[..2].contains(&(11, vec![name(b"a", 1)])));
+        assert!(found[2..].contains(&(12, vec![name(b"b", 2)])));
+        assert!(found[2..].contains(&(11, vec![name(b"c", 1)])));
     }
 }

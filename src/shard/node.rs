@@ -19,7 +19,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::counters::{CounterValues, Counters};
 use super::mail::{Mailbox, Route};
-use super::notes::FoundActivities;
+use super::notes::{look_into, looking_for_activities, remember_found};
 use super::settings::{Settings, Snapshot};
 use super::{Shard, Shared, Turn};
 use crate::base::limits::NOTE_SIZE_MAX;
@@ -407,17 +407,17 @@ pub(super) fn open_shard<E: Engine>(
     let mut recovered = Vec::new();
     let log_count = superblock.log_count.max(settings.shard_count);
     for number in (index..log_count).step_by(usize::from(settings.shard_count)) {
-        let mut found = FoundActivities::new(engine.now().wall, log_count);
+        let mut found = looking_for_activities(engine.now().wall, log_count);
         let (log, messages) = Log::open_visiting(
             &mut engine,
             &settings.store_directory,
             superblock,
             number,
             &config,
-            &mut |entry| found.visit(entry),
+            &mut |entry| look_into(entry, &mut found),
         )?;
         let mut memory = shared.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        found.remember(&snapshot, number, &mut memory);
+        remember_found(found, &snapshot, number, &mut memory);
         drop(memory);
         logs.push(log);
         recovered.extend(messages);

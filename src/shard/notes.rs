@@ -6,7 +6,6 @@
 //! associations that broke off longest ago are left out, and are forgotten with their records' segment.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::iter;
 use std::sync::PoisonError;
 
@@ -16,12 +15,11 @@ use super::connection::{Connection, Role};
 use super::memory::AssociationMemory;
 use super::settings::Snapshot;
 use crate::base::clock::WallTime;
-use crate::base::limits::{ACTIVITY_MEMORY_COUNT_MAX, ACTIVITY_MEMORY_S, NOTE_SIZE_MAX};
+use crate::base::limits::{ACTIVITY_MEMORY_COUNT_MAX, NOTE_SIZE_MAX};
 use crate::io::Engine;
 use crate::mta::activity::{
-    NameReference, StoredActivity, StoredNames, begin_note, read_note, write_note_entry,
+    LastActivities, NameReference, begin_note, is_remembered, write_note_entry,
 };
-use crate::mta::metadata::{MetadataError, read_activity};
 use crate::osi::stack::Stack;
 use crate::routing::ConnectorIndex;
 use crate::store::{Entry, NoteScope};
@@ -119,93 +117,37 @@ pub(super) fn activity_references(stack: &Stack) -> impl Iterator<Item = NameRef
     names.filter(|_| !connection.is_empty())
 }
 
-fn is_remembered(time: WallTime, now: WallTime) -> bool {
-    time.0.saturating_add(1000 * ACTIVITY_MEMORY_S as i64) > now.0
-}
-
-/// The activities found in a log, the last of each association.
-///
-/// Bounded without a search for the oldest: when the newer half is full it becomes the older one, and what
-/// was the older one is forgotten. All logs together fill at most half of the memory, since of associations
-/// that were released nothing tells.
-pub(super) struct FoundActivities {
-    now: WallTime,
-    half_count_max: usize,
-    newer: HashMap<Vec<u8>, Found>,
-    older: HashMap<Vec<u8>, Found>,
-    unreadable_count: usize,
-}
-
-struct Found {
-    connector: String,
-    time: WallTime,
-    names: Vec<u8>,
-}
-
-impl FoundActivities {
-    pub(super) fn new(now: WallTime, log_count: u16) -> FoundActivities {
-        let (newer, older) = (HashMap::new(), HashMap::new());
-        let half_count_max = ACTIVITY_MEMORY_COUNT_MAX / 4 / usize::from(log_count.max(1));
-        FoundActivities { now, half_count_max, newer, older, unreadable_count: 0 }
+/// Has what was found in log `log` remembered.
+pub(super) fn remember_found(
+    found: LastActivities,
+    snapshot: &Snapshot,
+    log: u16,
+    memory: &mut AssociationMemory,
+) {
+    if found.unreadable_count() > 0 {
+        tracing::error!(
+            log,
+            count = found.unreadable_count(),
+            "stored names of activities cannot be read"
+        );
     }
-
-    /// Takes the next entry of the log.
-    pub(super) fn visit(&mut self, entry: Entry<'_>) {
-        let result = match entry {
-            Entry::Message(metadata) => read_activity(metadata).map(|activity| self.add(&activity)),
-            Entry::Note(note) => self.visit_note(note),
-        };
-        self.unreadable_count += usize::from(result.is_err());
-    }
-
-    fn visit_note(&mut self, note: &[u8]) -> Result<(), MetadataError> {
-        for activity in read_note(note)? {
-            self.add(&activity?);
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, activity: &StoredActivity<'_>) {
-        if activity.names.is_empty() || !is_remembered(activity.time, self.now) {
-            return;
-        }
-        let key = activity.names.connection();
-        if let Some(found) = self.newer.get_mut(key) {
-            return found.renew(activity);
-        }
-        if self.newer.len() >= self.half_count_max {
-            self.older = std::mem::take(&mut self.newer);
-        }
-        let mut found = Found { connector: String::new(), time: WallTime(0), names: Vec::new() };
-        found.renew(activity);
-        self.newer.insert(key.to_vec(), found);
-    }
-
-    /// Has them remembered as what stands in log `log`.
-    pub(super) fn remember(self, snapshot: &Snapshot, log: u16, memory: &mut AssociationMemory) {
-        if self.unreadable_count > 0 {
-            tracing::error!(
-                count = self.unreadable_count,
-                "stored names of activities cannot be read"
-            );
-        }
-        for found in self.older.into_values().chain(self.newer.into_values()) {
-            let names = StoredNames::of(&found.names).and_then(|stored| stored.names());
-            let connector = snapshot.connector_named(&found.connector);
-            if let (Ok(names), Some(connector)) = (names, connector) {
-                memory.complete(names, connector, log, found.time);
-            }
+    for last in found {
+        if let Some(connector) = snapshot.connector_named(&last.connector) {
+            memory.complete(last.names, connector, log, last.time);
         }
     }
 }
 
-impl Found {
-    fn renew(&mut self, activity: &StoredActivity<'_>) {
-        if self.connector != activity.connector {
-            activity.connector.clone_into(&mut self.connector);
-        }
-        self.time = activity.time;
-        self.names.clear();
-        self.names.extend_from_slice(activity.names.octets());
+/// What looks into a log that is opened for the last activities of its associations. Of associations that
+/// were released nothing tells, so all logs together may fill but half of the memory.
+pub(super) fn looking_for_activities(now: WallTime, log_count: u16) -> LastActivities {
+    LastActivities::new(now, ACTIVITY_MEMORY_COUNT_MAX / 2 / usize::from(log_count.max(1)))
+}
+
+/// Shows an entry of a log to it.
+pub(super) fn look_into(entry: Entry<'_>, found: &mut LastActivities) {
+    match entry {
+        Entry::Message(metadata) => found.see_message(metadata),
+        Entry::Note(note) => found.see_note(note),
     }
 }
