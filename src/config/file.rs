@@ -102,7 +102,7 @@ table! {
     }
     optional {
         /// shown to partners whose connector gives none
-        password: String;
+        password: String = "empty";
         /// the store's directory; one relay at a time
         store: Option<Spanned<String>> = "`store`";
         /// threads, each with its ring and log; 0: one for each core
@@ -135,7 +135,7 @@ table! {
         /// where to call, a list tried in turn, `ADDRESS:PORT` or `HOST:PORT`; none: the partner only calls us
         address: Vec<Spanned<String>>;
         /// the password that the partner shows
-        remote_password: String;
+        remote_password: String = "empty";
         /// what we call ourselves towards this partner
         local_mta_name: Option<Spanned<String>> = "that of `[mta]`";
         /// the password that we show this partner

@@ -175,11 +175,7 @@ fn names<T: Named>() -> String {
     text
 }
 
-impl Key for String {
-    fn default_text() -> String {
-        "empty".to_owned()
-    }
-}
+impl Key for String {}
 
 impl<T> Key for Option<Spanned<T>> {}
 
