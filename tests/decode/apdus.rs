@@ -6,7 +6,7 @@ use p1relay::decode::{Edition, Node, mts_apdu, report_words};
 use p1relay::p1::build::MessageBuilder;
 use p1relay::p1::domain::GlobalDomainIdentifier;
 use p1relay::p1::or_address::OrAddress;
-use p1relay::p1::trace::{RoutingAction, encode_trace_element};
+use p1relay::p1::trace::{Supplied, encode_trace_element};
 
 use crate::conversations::faults;
 
@@ -16,7 +16,7 @@ fn domain() -> GlobalDomainIdentifier {
 
 fn built(content: &[u8], content_type: i64, extensions: &[u8]) -> Vec<u8> {
     let mut trace = Vec::new();
-    encode_trace_element(&domain(), WallTime(0), RoutingAction::Relayed, &mut trace);
+    encode_trace_element(&domain(), Supplied::relayed(WallTime(0)), &mut trace);
     let originator = "C=GB;A=X;P=Y;S=SMITH".parse().unwrap();
     let mut message = MessageBuilder::new(domain(), "local-1", originator, &trace);
     let recipient: OrAddress = "C=FR;A=X;CN=Bob".parse().unwrap();
