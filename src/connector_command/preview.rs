@@ -7,7 +7,6 @@ use anyhow::{Context, Result};
 use crate::mta::downgrade;
 use crate::mta::quirks::{BilateralInformation, InternalTrace};
 use crate::osi::stack::ApplicationContext;
-use crate::p1::downgrade::Options;
 use crate::p1::scan::{Scan, scan};
 use crate::shard::settings::{ConnectorSettings, Settings};
 
@@ -40,7 +39,7 @@ pub(super) fn preview(
         );
     }
     if connector.stack.application_context == ApplicationContext::MtsTransferProtocol1984 {
-        let rest = downgrade::preview(&octets, &Options::default()).with_context(no_apdu)?;
+        let rest = downgrade::preview(&octets, &connector.downgrade).with_context(no_apdu)?;
         lines.extend(rest);
         return Ok(lines);
     }
