@@ -5,3 +5,4 @@
 mod apdus;
 mod conversations;
 mod hostile;
+mod spdus;
