@@ -27,6 +27,8 @@ enum Answer {
     /// As the MTA of this name and password.
     Accept(&'static str, &'static str),
     Refuse(RefuseReason, BindError),
+    /// Not at all.
+    Silence,
 }
 
 /// A partner over a real socket that serves one connection with the relay's own stack.
@@ -79,6 +81,7 @@ fn reply(stack: &mut Stack, mode: Mode, answer: Answer) {
             bind::encode_bind_error(error, &mut octets);
             assert!(stack.bind_reject(reason, &octets));
         }
+        Answer::Silence => {}
     }
 }
 
@@ -208,6 +211,17 @@ fn a_silent_partner_is_told_at_its_layer() {
     ];
     assert_says(&test_of(&address, "called_transport_selector = \"591\""), 1, &told);
     drop(listener);
+}
+
+#[test]
+fn a_partner_silent_above_transport_is_told_at_its_layer() {
+    let told = [
+        "answered CONNECTION CONFIRM (CC)",
+        "result: failed at session: no answer to CONNECT (CN) in 1 s",
+        "likely: the partner's transport answers, what is above it does not",
+        "look at: called_session_selector = blank",
+    ];
+    tested(every_context(), Answer::Silence, "", 1, &told);
 }
 
 #[test]

@@ -126,3 +126,44 @@ fn segment(time: Duration, link: DataLink, frame: &[u8]) -> Option<Segment> {
         payload: tcp.payload().to_vec(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use etherparse::PacketBuilder;
+
+    /// An IPv6 packet with these TCP octets.
+    fn packet() -> Vec<u8> {
+        let builder = PacketBuilder::ipv6([1; 16], [2; 16], 64).tcp(4000, 102, 7, 1024);
+        let mut packet = Vec::new();
+        builder.write(&mut packet, b"payload").unwrap();
+        packet
+    }
+
+    #[test]
+    fn segments_are_found_under_every_link_header() {
+        let headed = |header: &[u8]| [header, &packet()].concat();
+        let ethernet = [&[0; 12][..], &[0x86, 0xdd]].concat();
+        let tagged = [&[0; 12][..], &[0x81, 0, 0, 1, 0x86, 0xdd]].concat();
+        let cooked = [&[0; 14][..], &[0x86, 0xdd]].concat();
+        let cooked_2 = [&[0x86, 0xdd][..], &[0; 18]].concat();
+        for (link, frame) in [
+            (DataLink::RAW, packet()),
+            (DataLink::ETHERNET, headed(&ethernet)),
+            (DataLink::ETHERNET, headed(&tagged)),
+            (DataLink::LINUX_SLL, headed(&cooked)),
+            (DataLink::LINUX_SLL2, headed(&cooked_2)),
+            (DataLink::NULL, headed(&[30, 0, 0, 0])),
+        ] {
+            let segment = segment(Duration::ZERO, link, &frame).unwrap();
+            assert_eq!((segment.from.port(), segment.to.port()), (4000, 102), "{link:?}");
+            assert_eq!((segment.sequence_number, &segment.payload[..]), (7, &b"payload"[..]));
+            assert!(segment.from.is_ipv6() && !segment.begins && !segment.acknowledges);
+            for size in 0..frame.len() {
+                // A frame cut short by the capture is no fault.
+                let cut = super::segment(Duration::ZERO, link, &frame[..size]);
+                assert!(cut.is_none_or(|cut| cut.payload.len() < 7));
+            }
+        }
+    }
+}
