@@ -26,6 +26,7 @@ const TPDUS: Names = &[
     (0x70, "ERROR (ER)"),
 ];
 
+/// Reject causes of an ER TPDU (X.224 13.12 (unverified)).
 const REJECT_CAUSES: Names = &[
     (0, "reason not specified"),
     (1, "invalid parameter code"),
