@@ -21,6 +21,7 @@ use super::memory::{AssociationMemory, CompletedNames};
 use super::notes::activity_references;
 use super::queue::Queued;
 use super::token::{ConnectionKey, Subject};
+use crate::association::session_reference;
 use crate::base::clock::Instant;
 use crate::base::limits::SUSPENDED_INTAKE_COUNT_MAX;
 use crate::io::Engine;
@@ -59,22 +60,11 @@ impl<E: Engine> Shard<E> {
         act(&mut self.shared.memory.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// References for an association that we open, unlike any before them: our name, the time, the shard, a
-    /// count. T61Strings and a UTCTime, as both modes read them.
+    /// References for an association that we open, unlike any before them.
     pub(super) fn new_session_reference(&mut self, mta_name: &str) -> SessionConnectionIdentifier {
         self.session_count += 1;
-        let unique = format!("{:x}.{:x}.{:x}", self.now.wall.0, self.index, self.session_count);
-        let mut user = mta_name.as_bytes().to_vec();
-        // With its header, a reference has at most 64 octets.
-        user.truncate(61 - unique.len());
-        user.push(b'/');
-        user.extend_from_slice(unique.as_bytes());
-        let time = crate::p1::time::utc_time(self.now.wall);
-        SessionConnectionIdentifier {
-            calling_user_reference: encoded(T61_STRING, &user),
-            common_reference: encoded(UTC_TIME, &time),
-            additional_reference: Vec::new(),
-        }
+        let numbers = (u32::from(self.index), self.session_count);
+        session_reference(mta_name, self.now.wall, numbers)
     }
 
     /// The association that the next one to open is to recover, if any.
@@ -436,15 +426,4 @@ fn last_activity(connection: &Connection) -> CompletedNames {
         activity: name.activity,
     };
     activity_references(&association.stack).map(owned).collect()
-}
-
-/// X.680 universal tags.
-const T61_STRING: u8 = 20;
-const UTC_TIME: u8 = 23;
-
-/// A short string in BER.
-fn encoded(tag: u8, octets: &[u8]) -> Vec<u8> {
-    let mut out = vec![tag, octets.len() as u8];
-    out.extend_from_slice(octets);
-    out
 }
