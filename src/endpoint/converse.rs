@@ -263,15 +263,15 @@ impl<E: Engine, S: Script> Endpoint<E, S> {
             abort.text
         ));
         peer.stage = Stage::Closing;
-        let is = |reason: AbortReason| {
-            abort.layer == Layer::Rtse && abort.reason == Some(reason as u32)
-        };
+        let is =
+            |reason: AbortReason| abort.layer == Layer::Rtse && abort.reason == Some(reason as u32);
         if is(AbortReason::TransferCompleted) {
             self.transfer_confirmed(index);
         } else if is(AbortReason::UnrecognizedActivity)
             && let Some(transfer) = peer.sending.take()
         {
-            self.script.returned(transfer.number, transfer.resumption.is_some_and(|it| it.end_sent));
+            self.script
+                .returned(transfer.number, transfer.resumption.is_some_and(|it| it.end_sent));
         }
     }
 }

@@ -39,9 +39,11 @@ impl FromStr for Fault {
             "no-recovery" => Fault::NoRecovery,
             "forget" => Fault::Forget,
             _ => {
-                return Err("write refuse, busy, mute, stall, cut=N, wrong-confirmation, no-recovery \
+                return Err(
+                    "write refuse, busy, mute, stall, cut=N, wrong-confirmation, no-recovery \
                             or forget"
-                    .to_owned());
+                        .to_owned(),
+                );
             }
         })
     }

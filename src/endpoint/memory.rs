@@ -84,10 +84,8 @@ impl Memory {
         if connection.is_empty() {
             return;
         }
-        let name = ActivityName {
-            connection: connection.clone(),
-            activity: stack.transfer_activity(),
-        };
+        let name =
+            ActivityName { connection: connection.clone(), activity: stack.transfer_activity() };
         let names = std::iter::once(name).chain(stack.transfer_resumed().cloned());
         self.keep(Broken {
             connection: connection.clone(),

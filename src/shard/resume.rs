@@ -16,6 +16,7 @@ use smallvec::SmallVec;
 
 use super::Shard;
 use super::connection::{Connection, Role, Sending, Stage};
+use super::connector::is_two_way;
 use super::intake::Intake;
 use super::memory::{AssociationMemory, CompletedNames};
 use super::notes::activity_references;
@@ -158,8 +159,17 @@ impl<E: Engine> Shard<E> {
     pub(super) fn resumption_refused(&mut self, connection: &mut Connection) {
         let Some(connector) = connection.connector else { return };
         let Some(sending) = self.take_sending(connection, connector) else { return };
-        self.put_back(connector, sending.queued);
+        self.transfer_anew(connector, sending);
         self.became_idle(connection);
+    }
+
+    /// The partner says that it has nothing of a transfer that we resumed. It may have forgotten that it took
+    /// the message, if the end was sent.
+    fn transfer_anew(&mut self, connector: ConnectorIndex, sending: Sending) {
+        if sending.resumed.as_ref().is_some_and(|resumed| resumed.0.end_sent) {
+            self.note_doubt(connector, &sending.identifier);
+        }
+        self.put_back(connector, sending.queued);
     }
 
     /// What the partner's abort says of the transfer under way; whether it has been dealt with.
@@ -173,21 +183,18 @@ impl<E: Engine> Shard<E> {
         } else if is(AbortReason::UnrecognizedActivity)
             && let Some(sending) = self.take_sending(connection, connector)
         {
-            self.put_back(connector, sending.queued);
+            self.transfer_anew(connector, sending);
         } else if connection.sending.as_ref().is_some_and(|sending| sending.resumed.is_some())
             && let Some(sending) = self.take_sending(connection, connector)
         {
             // It does not resume activities: another attempt would end the same way.
-            if sending.resumed.is_some_and(|resumed| resumed.0.end_sent) {
-                self.note_doubt(connector, &sending.identifier);
-            }
-            self.put_back(connector, sending.queued);
+            self.transfer_anew(connector, sending);
         }
     }
 
-    /// A called association is up: its partner may resume on another what breaks off on it.
+    /// An association is up on which the partner may send: it may resume on another what breaks off on it.
     pub(super) fn remember(&mut self, connection: &Connection, connector: ConnectorIndex) {
-        if connection.role == Role::Called
+        if may_receive(connection)
             && let Some(association) = &connection.association
         {
             let identifier = association.stack.session_connection_identifier();
@@ -195,10 +202,12 @@ impl<E: Engine> Shard<E> {
         }
     }
 
-    /// A called association is over, in order or not.
+    /// An association is over, in order or not.
     pub(super) fn remember_end(&mut self, connection: &mut Connection) {
-        let (Role::Called, Some(connector), Some(association)) =
-            (connection.role, connection.connector, &connection.association)
+        if !may_receive(connection) {
+            return;
+        }
+        let (Some(connector), Some(association)) = (connection.connector, &connection.association)
         else {
             return;
         };
@@ -264,7 +273,7 @@ impl<E: Engine> Shard<E> {
         resume: &ResumeIndication,
     ) {
         let Some(connector) = connection.connector else { return };
-        self.break_predecessor(connection.key, &resume.name.connection);
+        self.break_predecessor(connection.key, connector, &resume.name.connection);
         self.abandon_intake(connection);
         connection.completed = false;
         if self.finishing.iter().any(|(_, _, names)| names.contains(&resume.name)) {
@@ -316,10 +325,18 @@ impl<E: Engine> Shard<E> {
     }
 
     /// A partner that recovers an association, or resumes what it broke off, has seen it break before we did.
-    fn break_predecessor(&mut self, but: ConnectionKey, broken: &SessionConnectionIdentifier) {
+    fn break_predecessor(
+        &mut self,
+        but: ConnectionKey,
+        connector: ConnectorIndex,
+        broken: &SessionConnectionIdentifier,
+    ) {
+        if broken.is_empty() {
+            return;
+        }
         let is_it = |connection: &&Connection| {
             connection.key != but
-                && connection.role == Role::Called
+                && connection.connector == Some(connector)
                 && connection.association.as_ref().is_some_and(|association| {
                     association.stack.session_connection_identifier() == broken
                 })
@@ -356,8 +373,8 @@ impl<E: Engine> Shard<E> {
 
     /// At the owner: breaks the association that a caller has come to recover, if it still stands here.
     pub(super) fn break_recovered(&mut self, connection: &Connection) {
-        if let Some(recovered) = &connection.recovering {
-            self.break_predecessor(connection.key, recovered);
+        if let (Some(recovered), Some(connector)) = (&connection.recovering, connection.connector) {
+            self.break_predecessor(connection.key, connector, recovered);
         }
     }
 
@@ -416,6 +433,11 @@ impl<E: Engine> Shard<E> {
         }
         self.became_idle(connection);
     }
+}
+
+/// Whether the partner may send on it.
+fn may_receive(connection: &Connection) -> bool {
+    connection.role == Role::Called || is_two_way(connection)
 }
 
 /// The names of the activity that a connection's peer began last.
