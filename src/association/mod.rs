@@ -5,8 +5,10 @@
 //! send goes out through a channel (plain now), one send at a time. It takes no decision.
 
 mod outgoing;
+mod reference;
 
 pub use outgoing::Outgoing;
+pub use reference::session_reference;
 
 use crate::base::transmit::Transmit;
 use crate::io::{Engine, Operation, Socket, Token};

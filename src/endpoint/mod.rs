@@ -1,27 +1,39 @@
 //! Layer 6: the foreign MTA that demo, tests and the load generator play.
 //!
-//! An [`Endpoint`] drives any number of associations, called and calling, over one engine; a [`Script`]
-//! says what it sends and hears what became of it. It keeps no store: what it confirms is gone with it.
+//! An [`Endpoint`] drives any number of associations, called and calling, over one engine, in the
+//! application context and dialogue mode of its [`StackConfig`]; a [`Script`] says what it sends and hears
+//! what became of it. It keeps no store: what it confirms is gone with it. What a broken connection left is
+//! remembered in memory ([`memory`]) and resumed on the next one.
+//!
+//! - [`converse`]: what the partner says, and what is answered.
+//! - [`turn`]: what is sent next, and whose turn it is.
+//! - [`fault`]: the misbehaviour that it can be asked for.
 
+mod converse;
+pub mod fault;
 mod manifest;
+mod memory;
+mod peer;
 pub mod receive;
 pub mod send;
 pub mod template;
+mod turn;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::association::{Association, Outgoing};
+use crate::association::{Association, session_reference};
 use crate::base::buffer::Lease;
 use crate::base::clock::{Instant, Now};
-use crate::base::limits::APDU_SIZE_MAX;
-use crate::io::{Completion, Engine, Listener, Operation, Outcome, Token};
-use crate::osi::rtse::{AbortReason, RefuseReason, TransferRefusal, external};
-use crate::osi::stack::recovery::ResumeResponse;
-use crate::osi::stack::{Indication, Stack, StackConfig};
-use crate::p1::bind::{self, Bind, BindError, Mode};
+use crate::io::{Completion, Engine, Listener, Operation, Outcome, Socket, Token};
+use crate::osi::stack::{Stack, StackConfig};
+use crate::p1::bind::{self, Bind};
+use converse::mode;
+use fault::Fault;
+use memory::Memory;
+use peer::{Peer, Stage};
 
 /// What a script wants to do on an association that may send.
 #[derive(Debug)]
@@ -70,7 +82,8 @@ pub struct EndpointConfig {
     pub local: (String, String),
     /// The partner's, checked when it calls or answers; `None` accepts anyone.
     pub remote: Option<(String, String)>,
-    /// Our side of the stack.
+    /// Our side of the stack: as caller its application context and dialogue mode, as called those that it
+    /// accepts.
     pub stack: Arc<StackConfig>,
     /// Whom to call, and how many associations; `None` only listens.
     pub call: Option<(SocketAddr, usize)>,
@@ -80,46 +93,6 @@ pub struct EndpointConfig {
 
 fn shown((mta_name, password): &(String, String)) -> Bind<'_> {
     Bind::Simple { mta_name: mta_name.as_bytes(), password: password.as_bytes() }
-}
-
-/// Where a connection of the endpoint is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Waiting,
-    Connecting,
-    Binding,
-    Bound,
-    Releasing,
-    Closing,
-    Gone,
-}
-
-struct Peer {
-    stage: Stage,
-    calling: bool,
-    generation: u32,
-    association: Option<Association>,
-    outgoing: Outgoing,
-    sending: Option<u64>,
-    transfer: Vec<u8>,
-    wake_at: Option<Instant>,
-    dirty: bool,
-}
-
-impl Peer {
-    fn new(calling: bool, stage: Stage) -> Peer {
-        Peer {
-            stage,
-            calling,
-            generation: 0,
-            association: None,
-            outgoing: Outgoing::default(),
-            sending: None,
-            transfer: Vec::new(),
-            wake_at: None,
-            dirty: false,
-        }
-    }
 }
 
 /// How long a finished endpoint waits for its callers to release.
@@ -138,6 +111,10 @@ pub struct Endpoint<E: Engine, S: Script> {
     completions: Vec<Completion<E::Detached>>,
     /// When callers that have not released by themselves are aborted.
     patience_ends: Option<Instant>,
+    memory: Memory,
+    fault: Option<Fault>,
+    /// Associations called so far.
+    call_count: u64,
 }
 
 impl<E: Engine, S: Script> Endpoint<E, S> {
@@ -154,7 +131,15 @@ impl<E: Engine, S: Script> Endpoint<E, S> {
             now,
             completions: Vec::new(),
             patience_ends: None,
+            memory: Memory::default(),
+            fault: None,
+            call_count: 0,
         }
+    }
+
+    /// The same endpoint, misbehaving.
+    pub fn with_fault(self, fault: Option<Fault>) -> Endpoint<E, S> {
+        Endpoint { fault, ..self }
     }
 
     /// Listens; gives the bound address.
@@ -283,16 +268,7 @@ impl<E: Engine, S: Script> Endpoint<E, S> {
             return;
         }
         match result {
-            Ok(Outcome::Connected(socket)) => {
-                let mut argument = Vec::new();
-                bind::encode_bind_argument(Mode::Normal, &shown(&self.config.local), &mut argument);
-                let stack = Stack::initiator(self.config.stack.clone(), &argument);
-                let peer = &mut self.peers[index];
-                peer.association = Some(Association::new(socket, stack));
-                peer.stage = Stage::Binding;
-                peer.dirty = true;
-                self.engine.submit(token, Operation::Receive { socket });
-            }
+            Ok(Outcome::Connected(socket)) => self.connected(index, socket),
             Ok(Outcome::Received(octets)) if octets.is_empty() => self.close(index),
             Ok(Outcome::Received(octets)) => self.received(index, &octets),
             Ok(Outcome::Sent(transmit)) => {
@@ -314,169 +290,28 @@ impl<E: Engine, S: Script> Endpoint<E, S> {
         }
     }
 
-    fn received(&mut self, index: usize, octets: &Lease) {
-        let mut input: &[u8] = octets;
-        while !matches!(self.peers[index].stage, Stage::Closing | Stage::Gone) {
-            let Some(association) = &mut self.peers[index].association else { return };
-            match association.stack.poll_indication(&mut input) {
-                Ok(Some(indication)) => self.indicated(index, indication),
-                Ok(None) => break,
-                Err(error) => {
-                    self.script.note(&format!("protocol error: {error}"));
-                    self.peers[index].stage = Stage::Closing;
-                }
+    fn connected(&mut self, index: usize, socket: Socket) {
+        let config = self.config.stack.clone();
+        self.call_count += 1;
+        let numbers = (index as u32, self.call_count);
+        let reference = session_reference(&self.config.local.0, self.now.wall, numbers);
+        let recovered = self.memory.to_recover();
+        let stack = match &recovered {
+            Some(recovered) => Stack::initiator_recovering(config, recovered.clone(), reference),
+            None => {
+                let mode = mode(config.application_context.is_x410_mode());
+                let mut argument = Vec::new();
+                bind::encode_bind_argument(mode, &shown(&self.config.local), &mut argument);
+                Stack::initiator_of(config, &argument, reference)
             }
-        }
+        };
+        let token = self.token(index);
         let peer = &mut self.peers[index];
-        if let (Some(association), Some(_)) = (&mut peer.association, peer.sending) {
-            peer.outgoing.proceed(&mut association.stack);
-        }
+        peer.association = Some(Association::new(socket, stack));
+        peer.stage = Stage::Binding;
+        peer.recovering = recovered;
         peer.dirty = true;
-    }
-
-    fn indicated(&mut self, index: usize, indication: Indication<'_>) {
-        let peer = &mut self.peers[index];
-        let Some(association) = &mut peer.association else { return };
-        let stack = &mut association.stack;
-        match indication {
-            Indication::TransferStart
-            | Indication::TransferDiscarded
-            | Indication::TransferInterrupted(_) => peer.transfer.clear(),
-            Indication::TransferResume(_) => {
-                stack.transfer_resume_response(ResumeResponse::Unrecognized);
-            }
-            Indication::TransferData(octets) => {
-                if peer.transfer.len() + octets.len() > APDU_SIZE_MAX {
-                    stack.transfer_refuse(TransferRefusal::Permanent);
-                } else {
-                    peer.transfer.extend_from_slice(octets);
-                }
-            }
-            Indication::TransferEnd => match external::unwrap(&peer.transfer) {
-                Ok(range) => {
-                    self.script.received(&peer.transfer[range], self.now);
-                    stack.transfer_response();
-                }
-                Err(error) => {
-                    self.script.note(&format!("malformed transfer: {error}"));
-                    stack.transfer_refuse(TransferRefusal::Permanent);
-                }
-            },
-            Indication::TransferConfirm => {
-                peer.outgoing.clear();
-                if let Some(number) = peer.sending.take() {
-                    self.script.confirmed(number, self.now);
-                }
-                self.send_next(index);
-            }
-            refused @ (Indication::TransferRefused(_)
-            | Indication::TransferInterruptConfirm(_)
-            | Indication::TransferDiscardConfirm
-            | Indication::TransferResumeRefused) => {
-                self.script.note(&format!("transfer refused: {refused:?}"));
-                peer.outgoing.clear();
-                if let Some(number) = peer.sending.take() {
-                    self.script.returned(number, false);
-                }
-                peer.wake_at = Some(self.now.instant + self.config.retry_delay);
-            }
-            Indication::Bind(argument) => {
-                let argument = bind::decode_bind_argument(Mode::Normal, &argument.bind_argument);
-                let accepted = match (&self.config.remote, argument) {
-                    (None, Ok(_)) => true,
-                    (Some(remote), Ok(argument)) => argument == shown(remote),
-                    (_, Err(_)) => false,
-                };
-                let mut answer = Vec::new();
-                if accepted {
-                    bind::encode_bind_result(Mode::Normal, &shown(&self.config.local), &mut answer);
-                    stack.bind_accept(&answer);
-                    peer.stage = Stage::Bound;
-                } else {
-                    self.script.note("bind refused: wrong name or password");
-                    bind::encode_bind_error(BindError::AuthenticationError, &mut answer);
-                    stack.bind_reject(RefuseReason::ValidationFailure, &answer);
-                    peer.stage = Stage::Closing;
-                }
-            }
-            Indication::Recover(_) => {
-                stack.bind_reject(RefuseReason::CannotRecover, &[]);
-                peer.stage = Stage::Closing;
-            }
-            Indication::BindConfirm(_) | Indication::RecoverConfirm => {
-                peer.stage = Stage::Bound;
-                self.send_next(index);
-            }
-            Indication::BindRefused(refusal) => {
-                self.script.note(&format!(
-                    "bind refused by the partner: {}: {}",
-                    refusal.layer.as_str(),
-                    refusal.text
-                ));
-                peer.stage = Stage::Closing;
-            }
-            Indication::TurnPlease(_) => {
-                stack.turn_give_request();
-            }
-            Indication::TurnGiven => self.send_next(index),
-            Indication::Release => {
-                stack.release_response();
-                peer.stage = Stage::Releasing;
-            }
-            Indication::ReleaseConfirm => peer.stage = Stage::Closing,
-            Indication::Abort(abort) => {
-                self.script.note(&format!(
-                    "aborted by the partner: {}: {}",
-                    abort.layer.as_str(),
-                    abort.text
-                ));
-                peer.stage = Stage::Closing;
-            }
-        }
-    }
-
-    fn send_next(&mut self, index: usize) {
-        let peer = &mut self.peers[index];
-        let Some(association) = &mut peer.association else { return };
-        if peer.stage != Stage::Bound || peer.sending.is_some() || !association.stack.holds_turn() {
-            return;
-        }
-        match self.script.next(index, self.now) {
-            Next::Transfer { number, apdu } => {
-                let header = association.stack.negotiated().wrap_header(apdu.len());
-                let header = Lease::copied(&header);
-                peer.sending = Some(number);
-                peer.outgoing.start(&mut association.stack, [header, apdu], 0);
-                peer.dirty = true;
-            }
-            Next::Wait(at) => peer.wake_at = Some(at),
-            Next::Idle => {}
-            Next::Done => self.release(index),
-        }
-    }
-
-    /// Only the caller may release; a called association is given time for that, then aborted.
-    fn release_if_finished(&mut self, index: usize) {
-        let impatient = self.patience_ends.is_some_and(|end| end <= self.now.instant);
-        if self.script.is_finished() && (self.peers[index].calling || impatient) {
-            self.release(index);
-        }
-    }
-
-    fn release(&mut self, index: usize) {
-        let peer = &mut self.peers[index];
-        let Some(association) = &mut peer.association else { return };
-        if peer.stage != Stage::Bound || peer.sending.is_some() || !association.stack.is_idle() {
-            return;
-        }
-        if peer.calling {
-            association.stack.release_request();
-            peer.stage = Stage::Releasing;
-        } else {
-            association.stack.abort_request(AbortReason::TemporaryProblem);
-            peer.stage = Stage::Closing;
-        }
-        peer.dirty = true;
+        self.engine.submit(token, Operation::Receive { socket });
     }
 
     fn flush(&mut self, index: usize) {
@@ -506,12 +341,26 @@ impl<E: Engine, S: Script> Endpoint<E, S> {
         self.peers[index].stage = Stage::Gone;
     }
 
+    /// The association is over: what it left is remembered, or goes back to the script.
     fn give_up(&mut self, index: usize) {
         let peer = &mut self.peers[index];
-        let in_doubt = peer.outgoing.is_complete();
+        let all_given = peer.outgoing.is_complete();
         peer.outgoing.clear();
-        if let Some(number) = peer.sending.take() {
-            self.script.returned(number, in_doubt);
+        let stack = peer.association.as_ref().map(|association| &association.stack);
+        if let (true, Some(stack)) = (std::mem::take(&mut peer.is_up), stack) {
+            self.memory.break_off(stack, peer.completed, std::mem::take(&mut peer.transfer));
+        }
+        let resumption = stack.and_then(Stack::transfer_resumption);
+        if let Some(transfer) = peer.sending.take()
+            && let Some(transfer) = self.memory.interrupt(transfer, resumption)
+        {
+            self.script.returned(transfer.number, all_given);
+        }
+        if let Some(mut transfer) = peer.ready.take() {
+            let resumption = transfer.resumption.take();
+            if let Some(transfer) = self.memory.interrupt(transfer, resumption) {
+                self.script.returned(transfer.number, false);
+            }
         }
     }
 
@@ -519,14 +368,11 @@ impl<E: Engine, S: Script> Endpoint<E, S> {
     fn gone(&mut self, index: usize) {
         self.give_up(index);
         let peer = &mut self.peers[index];
-        peer.association = None;
-        peer.generation += 1;
-        peer.transfer.clear();
         if peer.calling && !self.script.is_finished() {
-            peer.stage = Stage::Waiting;
+            *peer = peer.renewed(Stage::Waiting);
             peer.wake_at = Some(self.now.instant + self.config.retry_delay);
         } else {
-            peer.stage = Stage::Gone;
+            *peer = peer.renewed(Stage::Gone);
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::association::Association;
 use crate::io::{Engine, Operation};
 use crate::osi::error::Layer;
 use crate::osi::rtse::{AbortReason, RefuseReason};
-use crate::osi::stack::{ApplicationContext, BindIndication, Stack};
+use crate::osi::stack::{ApplicationContext, BindIndication, BindRefusal, Stack};
 use crate::p1;
 use crate::p1::bind::{self, Bind, BindError, Mode};
 use crate::routing::{ConnectorIndex, LinkFault};
@@ -232,6 +232,18 @@ impl<E: Engine> Shard<E> {
         }
         self.bound(connection, connector);
         self.became_idle(connection);
+    }
+
+    /// The partner refuses our bind or recovery. In normal mode only its bind error says that it is busy.
+    pub(super) fn bind_refused(&mut self, connection: &mut Connection, refusal: &BindRefusal) {
+        let busy = BindError::Busy.code();
+        let is_busy = || bind::decode_bind_error(&refusal.bind_error).is_ok_and(|it| it == busy);
+        let transient = refusal.transient || is_busy();
+        tracing::warn!(peer = %connection.peer, layer = refusal.layer.as_str(), reason = refusal.text, transient, "the partner refused the bind");
+        if transient || !self.recovery_refused(connection) {
+            connection.fault = Some(if transient { LinkFault::Busy } else { LinkFault::Refused });
+        }
+        self.begin_drain(connection);
     }
 
     pub(super) fn bound(&mut self, connection: &mut Connection, connector: ConnectorIndex) {

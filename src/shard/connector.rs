@@ -48,6 +48,15 @@ pub(crate) struct ConnectorState {
     pub(super) taken_since_marks: usize,
 }
 
+impl ConnectorState {
+    /// What waits to be sent or resumed.
+    pub(super) fn waiting(&self) -> Waiting {
+        let mut waiting = self.queue.waiting();
+        waiting.ordinary += self.interrupted.len() as u32;
+        waiting
+    }
+}
+
 impl<E: Engine> Shard<E> {
     pub(super) fn state(&mut self, connector: ConnectorIndex) -> &mut ConnectorState {
         &mut self.connectors[usize::from(connector.0)]
@@ -69,11 +78,8 @@ impl<E: Engine> Shard<E> {
         loop {
             let (now, wall) = (self.now.instant, self.now.wall);
             let state = self.state(connector);
-            let mut waiting = Waiting::default();
-            if state.idle.is_empty() {
-                waiting = state.queue.waiting();
-                waiting.ordinary += state.interrupted.len() as u32;
-            }
+            let is_free = !state.idle.is_empty();
+            let waiting = if is_free { Waiting::default() } else { state.waiting() };
             match state.associations.opening(&settings.associations, waiting, now) {
                 Opening::Now if settings.schedule.allows_calling(wall) => {}
                 Opening::Now => return self.wait_for_schedule(connector, &settings.schedule),
@@ -172,7 +178,7 @@ impl<E: Engine> Shard<E> {
         let snapshot = std::sync::Arc::clone(&self.snapshot);
         let policy = &snapshot.connector(connector).associations;
         let state = self.state(connector);
-        let waiting = state.queue.waiting();
+        let waiting = state.waiting();
         let (priority, count) = match waiting.urgent {
             0 if !state.associations.may_carry(policy, Traffic::Ordinary) => return,
             0 => (TURN_PRIORITY_ORDINARY, waiting.ordinary),
@@ -255,7 +261,7 @@ impl<E: Engine> Shard<E> {
 }
 
 /// Whether both sides may send on it.
-fn is_two_way(connection: &Connection) -> bool {
+pub(super) fn is_two_way(connection: &Connection) -> bool {
     connection.association.as_ref().is_some_and(|association| {
         association.stack.negotiated().dialogue_mode == DialogueMode::TwoWayAlternate
     })

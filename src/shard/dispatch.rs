@@ -72,7 +72,7 @@ impl<E: Engine> Shard<E> {
         }
         let waiting = self.connectors[index].queue.len();
         self.snapshot.links.publish_queued(connector, waiting as u32);
-        if waiting == 0 {
+        if waiting == 0 && self.connectors[index].interrupted.is_empty() {
             self.return_turns(connector);
         } else if self.connectors[index].idle.is_empty() {
             self.ask_for_turn(connector);

@@ -324,10 +324,9 @@ impl<E: Engine> Shard<E> {
         let (apdu_start, apdu_size) =
             self.scan_transfer(&mut connection.intake, whole, &negotiated)?;
         let snapshot = std::sync::Arc::clone(&self.snapshot);
-        let Connection { intake, connector, key, committing, association, role, .. } = connection;
-        // Only a partner that has called us has associations that outlive their connection.
-        let called = association.as_ref().filter(|_| *role == Role::Called && connector.is_some());
-        let activity = called.into_iter().flat_map(|it| activity_references(&it.stack));
+        let Connection { intake, connector, key, committing, association, .. } = connection;
+        let known = association.as_ref().filter(|_| connector.is_some());
+        let activity = known.into_iter().flat_map(|it| activity_references(&it.stack));
         let staged = if whole.is_empty() { &intake.staging[..] } else { whole };
         let (head, mut chunks) = match intake.streamed.as_deref_mut() {
             None => (&staged[apdu_start..apdu_start + apdu_size], None),

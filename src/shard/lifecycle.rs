@@ -224,15 +224,7 @@ impl<E: Engine> Shard<E> {
             Indication::RecoverConfirm => self.recover_confirmed(connection),
             Indication::Bind(bind) => self.bind_indicated(connection, &bind),
             Indication::BindConfirm(result) => self.bind_confirmed(connection, &result),
-            Indication::BindRefused(refusal) => {
-                tracing::warn!(peer = %connection.peer, layer = refusal.layer.as_str(), reason = refusal.text, transient = refusal.transient, "the partner refused the bind");
-                if !refusal.transient && self.recovery_refused(connection) {
-                    return self.begin_drain(connection);
-                }
-                connection.fault =
-                    Some(if refusal.transient { LinkFault::Busy } else { LinkFault::Refused });
-                self.begin_drain(connection);
-            }
+            Indication::BindRefused(refusal) => self.bind_refused(connection, &refusal),
             Indication::TurnGiven => self.turn_given(connection),
             Indication::TurnPlease(_) => self.turn_pleased(connection),
             Indication::Release => {

@@ -11,7 +11,7 @@ use std::sync::PoisonError;
 
 use super::Shard;
 use super::commit::Pending;
-use super::connection::{Connection, Role};
+use super::connection::Connection;
 use super::memory::AssociationMemory;
 use super::settings::Snapshot;
 use crate::base::clock::WallTime;
@@ -81,10 +81,9 @@ impl<E: Engine> Shard<E> {
         left_out
     }
 
-    /// Adds the last activity of a called association to a note; `false` when it does not fit.
+    /// Adds the partner's last activity on an association to a note; `false` when it does not fit.
     fn write_last(&self, connection: &Connection, size_max: usize, note: &mut Vec<u8>) -> bool {
-        let (Role::Called, Some(connector), Some(association)) =
-            (connection.role, connection.connector, &connection.association)
+        let (Some(connector), Some(association)) = (connection.connector, &connection.association)
         else {
             return true;
         };

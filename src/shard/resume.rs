@@ -16,11 +16,13 @@ use smallvec::SmallVec;
 
 use super::Shard;
 use super::connection::{Connection, Role, Sending, Stage};
+use super::connector::is_two_way;
 use super::intake::Intake;
 use super::memory::{AssociationMemory, CompletedNames};
 use super::notes::activity_references;
 use super::queue::Queued;
 use super::token::{ConnectionKey, Subject};
+use crate::association::session_reference;
 use crate::base::clock::Instant;
 use crate::base::limits::SUSPENDED_INTAKE_COUNT_MAX;
 use crate::io::Engine;
@@ -59,22 +61,11 @@ impl<E: Engine> Shard<E> {
         act(&mut self.shared.memory.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// References for an association that we open, unlike any before them: our name, the time, the shard, a
-    /// count. T61Strings and a UTCTime, as both modes read them.
+    /// References for an association that we open, unlike any before them.
     pub(super) fn new_session_reference(&mut self, mta_name: &str) -> SessionConnectionIdentifier {
         self.session_count += 1;
-        let unique = format!("{:x}.{:x}.{:x}", self.now.wall.0, self.index, self.session_count);
-        let mut user = mta_name.as_bytes().to_vec();
-        // With its header, a reference has at most 64 octets.
-        user.truncate(61 - unique.len());
-        user.push(b'/');
-        user.extend_from_slice(unique.as_bytes());
-        let time = crate::p1::time::utc_time(self.now.wall);
-        SessionConnectionIdentifier {
-            calling_user_reference: encoded(T61_STRING, &user),
-            common_reference: encoded(UTC_TIME, &time),
-            additional_reference: Vec::new(),
-        }
+        let numbers = (u32::from(self.index), self.session_count);
+        session_reference(mta_name, self.now.wall, numbers)
     }
 
     /// The association that the next one to open is to recover, if any.
@@ -197,9 +188,9 @@ impl<E: Engine> Shard<E> {
         }
     }
 
-    /// A called association is up: its partner may resume on another what breaks off on it.
+    /// An association is up on which the partner may send: it may resume on another what breaks off on it.
     pub(super) fn remember(&mut self, connection: &Connection, connector: ConnectorIndex) {
-        if connection.role == Role::Called
+        if may_receive(connection)
             && let Some(association) = &connection.association
         {
             let identifier = association.stack.session_connection_identifier();
@@ -207,10 +198,12 @@ impl<E: Engine> Shard<E> {
         }
     }
 
-    /// A called association is over, in order or not.
+    /// An association is over, in order or not.
     pub(super) fn remember_end(&mut self, connection: &mut Connection) {
-        let (Role::Called, Some(connector), Some(association)) =
-            (connection.role, connection.connector, &connection.association)
+        if !may_receive(connection) {
+            return;
+        }
+        let (Some(connector), Some(association)) = (connection.connector, &connection.association)
         else {
             return;
         };
@@ -276,7 +269,7 @@ impl<E: Engine> Shard<E> {
         resume: &ResumeIndication,
     ) {
         let Some(connector) = connection.connector else { return };
-        self.break_predecessor(connection.key, &resume.name.connection);
+        self.break_predecessor(connection.key, connector, &resume.name.connection);
         self.abandon_intake(connection);
         connection.completed = false;
         if self.finishing.iter().any(|(_, _, names)| names.contains(&resume.name)) {
@@ -328,10 +321,18 @@ impl<E: Engine> Shard<E> {
     }
 
     /// A partner that recovers an association, or resumes what it broke off, has seen it break before we did.
-    fn break_predecessor(&mut self, but: ConnectionKey, broken: &SessionConnectionIdentifier) {
+    fn break_predecessor(
+        &mut self,
+        but: ConnectionKey,
+        connector: ConnectorIndex,
+        broken: &SessionConnectionIdentifier,
+    ) {
+        if broken.is_empty() {
+            return;
+        }
         let is_it = |connection: &&Connection| {
             connection.key != but
-                && connection.role == Role::Called
+                && connection.connector == Some(connector)
                 && connection.association.as_ref().is_some_and(|association| {
                     association.stack.session_connection_identifier() == broken
                 })
@@ -368,8 +369,8 @@ impl<E: Engine> Shard<E> {
 
     /// At the owner: breaks the association that a caller has come to recover, if it still stands here.
     pub(super) fn break_recovered(&mut self, connection: &Connection) {
-        if let Some(recovered) = &connection.recovering {
-            self.break_predecessor(connection.key, recovered);
+        if let (Some(recovered), Some(connector)) = (&connection.recovering, connection.connector) {
+            self.break_predecessor(connection.key, connector, recovered);
         }
     }
 
@@ -430,6 +431,11 @@ impl<E: Engine> Shard<E> {
     }
 }
 
+/// Whether the partner may send on it.
+fn may_receive(connection: &Connection) -> bool {
+    connection.role == Role::Called || is_two_way(connection)
+}
+
 /// The names of the activity that a connection's peer began last.
 fn last_activity(connection: &Connection) -> CompletedNames {
     let Some(association) = &connection.association else { return Vec::new() };
@@ -438,15 +444,4 @@ fn last_activity(connection: &Connection) -> CompletedNames {
         activity: name.activity,
     };
     activity_references(&association.stack).map(owned).collect()
-}
-
-/// X.680 universal tags.
-const T61_STRING: u8 = 20;
-const UTC_TIME: u8 = 23;
-
-/// A short string in BER.
-fn encoded(tag: u8, octets: &[u8]) -> Vec<u8> {
-    let mut out = vec![tag, octets.len() as u8];
-    out.extend_from_slice(octets);
-    out
 }

@@ -1,0 +1,22 @@
+//! Partners of every kind: the three application contexts, both dialogue modes, calling and called; those that
+//! break off and resume, and those that misbehave.
+//!
+//! - [`recovery`]: connections cut anywhere, in the simulated world.
+//! - [`matrix`]: every kind of partner against the relay as a process, over real sockets.
+//! - [`misbehaving`]: partners that are dead, hang, refuse or lie, beside good ones.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
+
+mod apdus;
+#[path = "../wire/common/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the tests of the wire use the rest")]
+mod common;
+#[path = "../wire/differ.rs"]
+#[allow(dead_code, reason = "the tests of the wire use the rest")]
+mod differ;
+mod link;
+mod matrix;
+mod misbehaving;
+mod mta;
+mod network;
+mod recovery;
