@@ -104,6 +104,12 @@ pub const LISTEN_BACKLOG: i32 = 1024;
 pub const SEND_SLICE_COUNT_MAX: usize = 64;
 /// System calls that one connection may spend on sending in one turn of the engine.
 pub const SEND_COUNT_PER_TURN: usize = 16;
+/// Silence of a TCP peer after which it is asked whether it is there, seconds.
+pub const TCP_KEEPALIVE_IDLE_S: u64 = 60;
+/// Time from one such question to the next, seconds.
+pub const TCP_KEEPALIVE_INTERVAL_S: u64 = 15;
+/// Questions without an answer after which the connection is broken.
+pub const TCP_KEEPALIVE_COUNT: u32 = 4;
 /// Sends of at least this size go without copying where the kernel can, octets.
 pub const ZERO_COPY_SEND_SIZE_MIN: usize = 64 << 10;
 /// Files that one ring keeps registered, where the process may have so many; else the lesser number.
