@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::base::buffer::Lease;
+use crate::base::limits::FETCH_AHEAD_SIZE;
 use crate::osi::stack::Stack;
 use crate::osi::stack::recovery::TransferResumption;
 
@@ -83,9 +84,10 @@ impl Outgoing {
         }
     }
 
-    /// How many octets to fetch next; 0 while pieces are still waiting or nothing is left to fetch.
-    pub fn fetch_wanted(&self) -> usize {
-        if self.pieces.is_empty() { self.to_fetch } else { 0 }
+    /// Whether there is more to fetch, and less waits here than is fetched ahead.
+    pub fn wants_more(&self) -> bool {
+        let waiting: usize = self.pieces.iter().map(|piece| piece.len()).sum();
+        self.to_fetch > 0 && waiting < FETCH_AHEAD_SIZE
     }
 
     /// Whether the stack has been given every octet.

@@ -76,13 +76,19 @@ pub const ATTEMPT_AHEAD_COUNT: usize = 128;
 /// Messages waiting for a connector that is sending beyond which those who send more wait for their
 /// confirmation.
 pub const CONFIRM_QUEUED_COUNT_MAX: u32 = 64;
+/// Octets of such messages beyond which they wait.
+pub const CONFIRM_QUEUED_SIZE_MAX: u64 = 16 << 20;
 /// Longest such wait, milliseconds.
 pub const CONFIRM_DELAY_MS_MAX: u64 = 25;
 /// Messages of one shard's queues that keep their committed buffer; later ones are fetched when sent.
 pub const RESIDENT_MESSAGE_COUNT_MAX: usize = 8192;
+/// Octets of large messages taken in by one shard that stay in the buffers they were committed from.
+pub const KEPT_SIZE_MAX: usize = GROUP_BUFFER_SIZE * GROUP_BUFFER_COUNT / 4 * 3;
+/// Octets of one outgoing transfer below which the next are fetched, whether the partner has room or not.
+pub const FETCH_AHEAD_SIZE: usize = CHUNK_SIZE;
 /// Size of one buffer for a patched envelope; a larger envelope gets a buffer of its own, octets.
 pub const ENVELOPE_BUFFER_SIZE: usize = 4096;
-/// Buffers for patched envelopes of one shard.
+/// Buffers for patched envelopes of one shard, each for as many as fit.
 pub const ENVELOPE_BUFFER_COUNT: usize = 4096;
 /// For a partner's next transfer to come in and be refused when the relay stops, milliseconds.
 pub const STOP_PATIENCE_MS: u64 = 1000;
@@ -98,6 +104,12 @@ pub const RECEIVE_BUFFER_COUNT_AHEAD: usize = 2 * RECEIVE_BUFFER_COUNT_PER_TURN;
 pub const RECEIVE_RETRY_MS: u64 = 1;
 /// Connections taken from one listener in one turn of the engine.
 pub const ACCEPT_COUNT_PER_TURN: usize = 64;
+/// Silence of a TCP peer after which it is asked whether it is there, seconds.
+pub const TCP_KEEPALIVE_IDLE_S: u64 = 60;
+/// Time from one such question to the next, seconds.
+pub const TCP_KEEPALIVE_INTERVAL_S: u64 = 15;
+/// Questions without an answer after which the connection is broken.
+pub const TCP_KEEPALIVE_COUNT: u32 = 4;
 /// Connections that the kernel may hold for a listener before they are accepted.
 pub const LISTEN_BACKLOG: i32 = 1024;
 /// Stretches of a transmission that go into one system call or ring operation.
@@ -131,7 +143,7 @@ pub const GROUP_BUFFER_SIZE: usize = 1 << 20;
 pub const COMMIT_IN_FLIGHT_COUNT_MAX: usize = 4;
 
 /// Group buffers of one log, by default: what bodies leased from them can hold in memory.
-pub const GROUP_BUFFER_COUNT: usize = 64;
+pub const GROUP_BUFFER_COUNT: usize = 256;
 /// Smallest segment, octets: room for the largest record and its footer entry.
 pub const SEGMENT_SIZE_MIN: u64 = 256 << 10;
 /// Segments kept ready ahead of the one being written, the last of them for outcomes alone.

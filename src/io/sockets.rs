@@ -3,10 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
-use crate::base::limits::LISTEN_BACKLOG;
+use crate::base::limits::{
+    LISTEN_BACKLOG, TCP_KEEPALIVE_COUNT, TCP_KEEPALIVE_IDLE_S, TCP_KEEPALIVE_INTERVAL_S,
+};
 
 /// A connected socket between two engines of one kind.
 #[derive(Debug)]
@@ -53,6 +56,11 @@ fn open(address: SocketAddr, flags: SocketFlags) -> io::Result<OwnedFd> {
     let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
     // Small segments go at once: a confirmation must not wait for another.
     sockopt::set_tcp_nodelay(&socket, true)?;
+    // A peer that vanished without a word holds no association for ever.
+    sockopt::set_tcp_keepidle(&socket, Duration::from_secs(TCP_KEEPALIVE_IDLE_S))?;
+    sockopt::set_tcp_keepintvl(&socket, Duration::from_secs(TCP_KEEPALIVE_INTERVAL_S))?;
+    sockopt::set_tcp_keepcnt(&socket, TCP_KEEPALIVE_COUNT)?;
+    sockopt::set_socket_keepalive(&socket, true)?;
     Ok(socket)
 }
 
@@ -61,11 +69,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_accepted_inherits_that_nothing_is_delayed() {
+    fn what_is_accepted_is_not_delayed_and_asked_whether_it_is_there() {
         let (listening, address) =
             listener("127.0.0.1:0".parse().unwrap(), SocketFlags::empty()).unwrap();
         let _peer = std::net::TcpStream::connect(address).unwrap();
         let accepted = rustix::net::accept(&listening).unwrap();
-        assert!(sockopt::tcp_nodelay(&accepted).unwrap());
+        let called = stream(address, SocketFlags::empty()).unwrap();
+        for socket in [accepted, called] {
+            assert!(sockopt::tcp_nodelay(&socket).unwrap());
+            assert!(sockopt::socket_keepalive(&socket).unwrap());
+            assert_eq!(sockopt::tcp_keepidle(&socket).unwrap().as_secs(), TCP_KEEPALIVE_IDLE_S);
+            assert_eq!(
+                sockopt::tcp_keepintvl(&socket).unwrap().as_secs(),
+                TCP_KEEPALIVE_INTERVAL_S
+            );
+            assert_eq!(sockopt::tcp_keepcnt(&socket).unwrap(), TCP_KEEPALIVE_COUNT);
+        }
     }
 }

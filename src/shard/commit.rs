@@ -4,6 +4,7 @@
 //! acknowledged.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use smallvec::SmallVec;
 
@@ -161,7 +162,7 @@ impl<E: Engine> Shard<E> {
                     &self.counters.held_no_route
                 };
                 counter.add(1);
-                queued.resident = None;
+                queued.release_buffers();
                 return self.held.push(queued);
             }
         };
@@ -204,6 +205,15 @@ impl<E: Engine> Shard<E> {
             connector.queue.release_buffers();
         }
         self.resident_count = 0;
+        if self.kept_total.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        for connection in self.connections.iter_mut() {
+            connection.intake.release_buffers();
+            if let Some(sending) = &mut connection.sending {
+                sending.queued.kept = None;
+            }
+        }
     }
 
     /// Sends mail, or handles it at once when it is for this shard.
@@ -359,6 +369,7 @@ impl<E: Engine> Shard<E> {
                 let queued = Queued {
                     reference: message.reference,
                     resident: None,
+                    kept: None,
                     arrived: metadata.arrived,
                     recipients: target.recipients().map(|list| Box::new(list.into_boxed_slice())),
                     body_size: message.body_size as u32,

@@ -224,6 +224,11 @@ impl Connections {
         self.slots.iter().filter_map(|slot| slot.connection.as_deref())
     }
 
+    /// The same, to change them.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Connection> {
+        self.slots.iter_mut().filter_map(|slot| slot.connection.as_deref_mut())
+    }
+
     /// All keys in use.
     pub(crate) fn keys(&self) -> Vec<ConnectionKey> {
         let occupied = self.slots.iter().enumerate().filter(|(_, slot)| slot.occupied);

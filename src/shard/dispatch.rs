@@ -1,20 +1,22 @@
 //! Transfer out: from a connector's queue to the partner's confirmation.
 //!
 //! A message leaves only when its attempt mark is durable, so that after a crash exactly the messages
-//! that may have been sent are known. It leaves from the buffer it was committed from; when that is gone
-//! it is fetched through the engine, the rest window by window.
+//! that may have been sent are known. It leaves from the buffers it was committed from; when those are gone
+//! it is fetched through the engine, chunk by chunk, a little ahead of what the partner has room for.
 
 use smallvec::SmallVec;
 
 use super::Shard;
 use super::connection::{Connection, Sending, Stage};
+use super::kept::Kept;
 use super::mail::Mail;
 use super::queue::{Attempt, Queued};
 use super::token::{ConnectionKey, Subject};
-use crate::base::buffer::{Fill, Lease};
+use crate::base::buffer::{Fill, Lease, Pool};
 use crate::base::clock::Instant;
 use crate::base::limits::{
-    ATTEMPT_AHEAD_COUNT, ENVELOPE_SIZE_MAX, EXTERNAL_OVERHEAD_SIZE_MAX, FETCH_SIZE,
+    ATTEMPT_AHEAD_COUNT, ENVELOPE_BUFFER_SIZE, ENVELOPE_SIZE_MAX, EXTERNAL_OVERHEAD_SIZE_MAX,
+    FETCH_SIZE,
 };
 use crate::connector::Traffic;
 use crate::io::Engine;
@@ -81,7 +83,7 @@ impl<E: Engine> Shard<E> {
     }
 
     pub(super) fn put_back(&mut self, connector: ConnectorIndex, mut queued: Queued) {
-        queued.resident = None;
+        queued.release_buffers();
         self.connectors[usize::from(connector.0)].queue.push_front(queued);
     }
 
@@ -132,18 +134,21 @@ impl<E: Engine> Shard<E> {
         });
         match resident {
             Some(octets) => self.begin_activity(connection, &octets),
-            None => self.fetch_more(connection, FETCH_SIZE),
+            None => self.fetch_more(connection),
         }
         self.mark_dirty(connection);
     }
 
-    /// Reads the next stored octets of the message being sent, at most `size`.
-    fn fetch_more(&mut self, connection: &mut Connection, size: usize) {
+    /// Takes the next stored octets of the message being sent from where they were committed, or reads them.
+    fn fetch_more(&mut self, connection: &mut Connection) {
         let Some(sending) = &mut connection.sending else { return };
         let left = u64::from(sending.queued.body_size) - sending.fetch_offset;
-        let size = left.min(size as u64) as usize;
+        let size = left.min(FETCH_SIZE as u64) as usize;
         if size == 0 || sending.fetching {
             return;
+        }
+        if let Some(octets) = sending.queued.kept.as_deref_mut().and_then(Kept::next) {
+            return self.take_fetched(connection, Some(octets));
         }
         sending.fetching = true;
         let mail = Mail::FetchRequest {
@@ -189,15 +194,10 @@ impl<E: Engine> Shard<E> {
         self.continue_fetching(connection);
     }
 
-    /// Keeps one fetch under way while the stack takes octets.
+    /// Keeps one fetch under way while few octets wait for the partner.
     pub(super) fn continue_fetching(&mut self, connection: &mut Connection) {
-        let wanted = connection.outgoing.fetch_wanted();
-        let room = connection
-            .association
-            .as_ref()
-            .map_or(0, |association| association.stack.transfer_wanted());
-        if wanted > 0 && room > 0 {
-            self.fetch_more(connection, FETCH_SIZE);
+        if connection.outgoing.wants_more() {
+            self.fetch_more(connection);
         }
     }
 
@@ -224,7 +224,7 @@ impl<E: Engine> Shard<E> {
                 if octets.len() < ENVELOPE_SIZE_MAX + EXTERNAL_OVERHEAD_SIZE_MAX =>
             {
                 sending.head.extend_from_slice(octets);
-                return self.fetch_more(connection, FETCH_SIZE);
+                return self.fetch_more(connection);
             }
             Ok(Progress::NeedMore) => Err("its envelope is too long".to_owned()),
             Ok(Progress::Complete) => Ok(()),
@@ -279,7 +279,7 @@ impl<E: Engine> Shard<E> {
                 if !whole && octets.len() < ENVELOPE_SIZE_MAX + EXTERNAL_OVERHEAD_SIZE_MAX =>
             {
                 sending.head.extend_from_slice(octets);
-                return self.fetch_more(connection, FETCH_SIZE);
+                return self.fetch_more(connection);
             }
             Ok(Prepared::NeedsContent | Prepared::Refused(_)) | Err(_) => {
                 tracing::warn!(
@@ -299,16 +299,16 @@ impl<E: Engine> Shard<E> {
         let size = self.patched.size() + behind.len() + stored.len() + to_fetch;
         let header = negotiated.wrap_header(size);
         let written = header.len() + self.patched.size() + behind.len();
-        let mut fill = self
-            .envelopes
-            .take()
-            .filter(|fill| fill.remaining() >= written)
-            .unwrap_or_else(|| Fill::with_capacity(written));
+        let mut fill = envelope_buffer(&mut self.envelope, &mut self.envelopes, written);
+        let envelope_start = fill.filled();
         fill.append(&header);
         for slice in self.patched.slices(envelope).chain([behind]) {
             fill.append(slice);
         }
-        let pieces = [fill.lease(0..fill.filled()), stored];
+        let pieces = [fill.lease(envelope_start..fill.filled()), stored];
+        if written <= ENVELOPE_BUFFER_SIZE {
+            self.envelope = Some(fill);
+        }
         // Only a report could answer for them: the message waits whole.
         let left_out = self.downgrade.refused_recipients().iter().any(|&recipient| {
             let ours = self.scan.recipients.get(usize::from(recipient));
@@ -411,7 +411,7 @@ impl<E: Engine> Shard<E> {
 
     /// Sets a message aside that this partner will not take. Its mark is withdrawn: it was not sent.
     pub(super) fn hold_refused(&mut self, mut queued: Queued) {
-        queued.resident = None;
+        queued.release_buffers();
         queued.attempt = Attempt::Unmarked;
         let (reference, target) = (queued.reference, queued.target);
         let outcome = Mail::Outcome { reference, target, outcome: Outcome::Deferred };
@@ -428,7 +428,9 @@ impl<E: Engine> Shard<E> {
         connector: ConnectorIndex,
     ) -> Option<Sending> {
         connection.outgoing.clear();
-        let sending = connection.sending.take()?;
+        let mut sending = connection.sending.take()?;
+        // What is left of them is no longer the message's beginning.
+        sending.queued.kept = None;
         self.state(connector).associations.transfer_ended(sending.queued.traffic());
         Some(sending)
     }
@@ -492,4 +494,13 @@ impl<E: Engine> Shard<E> {
         }
         self.active.push(connector.0);
     }
+}
+
+/// A buffer with room for an envelope: the last one, as long as it has some, else the next.
+fn envelope_buffer(last: &mut Option<Fill>, pool: &mut Pool, size: usize) -> Fill {
+    last.take_if(|fill| {
+        size <= ENVELOPE_BUFFER_SIZE && (fill.remaining() >= size || fill.restart())
+    })
+    .or_else(|| pool.take().filter(|fill| fill.remaining() >= size))
+    .unwrap_or_else(|| Fill::with_capacity(size))
 }

@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use super::Shard;
 use super::commit::Pending;
 use super::connection::{Connection, Role, Stage};
+use super::kept::Kept;
 use super::notes::activity_references;
 use super::queue::{Attempt, Queued};
 use super::token::{ConnectionKey, Subject};
@@ -31,6 +32,7 @@ use crate::osi::rtse::{AbortReason, TransferRefusal};
 use crate::osi::stack::Negotiated;
 use crate::p1;
 use crate::p1::scan::{ApduKind, Priority, Progress, Scan, scan, scan_prefix};
+use crate::routing::LinkState;
 use crate::store::{self, Chunks};
 
 /// How long a finished transfer waits for room in the log before its sender is asked to come again.
@@ -103,6 +105,8 @@ struct Streamed {
     enclosure: Option<Enclosure>,
     /// Walks the MTS-APDU.
     skipper: ber::Skipper,
+    /// The chunks, as long as they need not be fetched.
+    kept: Kept,
     /// What encloses the APDU.
     negotiated: Negotiated,
 }
@@ -111,6 +115,13 @@ impl Intake {
     /// Whether octets of a transfer came in whose end has not been dealt with.
     pub(crate) fn is_under_way(&self) -> bool {
         self.size > 0 && !self.complete
+    }
+
+    /// Lets go of the committed buffers of what is in the log.
+    pub(crate) fn release_buffers(&mut self) {
+        if let Some(streamed) = &mut self.streamed {
+            streamed.kept.clear();
+        }
     }
 
     /// The next `octets` were received before.
@@ -190,6 +201,7 @@ impl<E: Engine> Shard<E> {
                 head_complete: false,
                 enclosure: None,
                 skipper: ber::Skipper::new(),
+                kept: Kept::new(&self.kept_total),
                 negotiated,
             })
         });
@@ -201,6 +213,7 @@ impl<E: Engine> Shard<E> {
             rest = after;
             if intake.staging.len() == CHUNK_SIZE && !self.store_chunk(intake)? {
                 intake.paused = Some(self.now.instant);
+                intake.release_buffers();
                 self.blocked.push(connection.key);
                 self.release_buffers();
             }
@@ -224,7 +237,7 @@ impl<E: Engine> Shard<E> {
         let Some(streamed) = &mut intake.streamed else { return Ok(true) };
         let chunk = &intake.staging[..intake.staging.len().min(CHUNK_SIZE)];
         match self.logs[0].chunk_request(&mut streamed.chunks, chunk) {
-            Ok(_) => {}
+            Ok(octets) => streamed.kept.keep(octets),
             Err(store::Error::Busy | store::Error::Full) => return Ok(false),
             Err(error) => return Err(error.into()),
         }
@@ -328,9 +341,11 @@ impl<E: Engine> Shard<E> {
         let known = association.as_ref().filter(|_| connector.is_some());
         let activity = known.into_iter().flat_map(|it| activity_references(&it.stack));
         let staged = if whole.is_empty() { &intake.staging[..] } else { whole };
-        let (head, mut chunks) = match intake.streamed.as_deref_mut() {
+        let (head, mut streamed) = match intake.streamed.as_deref_mut() {
             None => (&staged[apdu_start..apdu_start + apdu_size], None),
-            Some(Streamed { head, chunks, .. }) => (&head[apdu_start..], Some(chunks)),
+            Some(Streamed { head, chunks, kept, .. }) => {
+                (&head[apdu_start..], Some((chunks, kept)))
+            }
         };
         decide(
             head,
@@ -377,7 +392,9 @@ impl<E: Engine> Shard<E> {
         for (index, target) in self.decision.targets().iter().enumerate() {
             let name = match target.hop {
                 Hop::Connector(connector) => {
-                    let soon = (snapshot.links.queued(connector) as usize) < ATTEMPT_AHEAD_COUNT;
+                    // Where no association is open it may be long until it is sent.
+                    let soon = snapshot.links.state(connector) == LinkState::Open
+                        && (snapshot.links.queued(connector) as usize) < ATTEMPT_AHEAD_COUNT;
                     attempted |= u64::from(soon) << index.min(63);
                     Some(snapshot.connector(connector).name.as_str())
                 }
@@ -392,8 +409,7 @@ impl<E: Engine> Shard<E> {
         let target_count = self.decision.targets().len() as u16;
         let entry = self.pending.vacant_entry();
         let ticket = entry.key() as u64;
-        let resident = chunks.is_none();
-        let appended = match &mut chunks {
+        let appended = match &mut streamed {
             None => self.logs[0].append_request(
                 ticket,
                 &self.metadata,
@@ -401,15 +417,20 @@ impl<E: Engine> Shard<E> {
                 attempted,
                 &[staged],
             )?,
-            Some(kept) => self.logs[0].append_chunked_request(
+            Some((chunks, _)) => self.logs[0].append_chunked_request(
                 ticket,
                 &self.metadata,
                 target_count,
                 attempted,
-                kept,
+                chunks,
                 staged,
             )?,
         };
+        let resident = streamed.is_none();
+        let mut kept = streamed.map(|(_, kept)| {
+            kept.keep(appended.body.clone());
+            std::mem::replace(kept, Kept::new(&self.kept_total))
+        });
         let body_size = (intake.size + whole.len()) as u32;
         let targets: SmallVec<[(Hop, Queued); 1]> = self
             .decision
@@ -420,6 +441,8 @@ impl<E: Engine> Shard<E> {
                 let queued = Queued {
                     reference: appended.reference,
                     resident: resident.then(|| appended.body.clone()),
+                    // The first of several targets has them, the others fetch.
+                    kept: kept.take().map(Box::new),
                     arrived: self.now.wall,
                     recipients: (!undivided)
                         .then(|| Box::new(target.recipients.clone().into_boxed_slice())),

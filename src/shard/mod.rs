@@ -21,6 +21,7 @@ mod connector;
 pub mod counters;
 mod dispatch;
 mod intake;
+mod kept;
 mod lifecycle;
 mod mail;
 #[doc(hidden)]
@@ -36,7 +37,6 @@ pub mod solo;
 mod stop;
 mod token;
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -44,7 +44,7 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 use slab::Slab;
 
-use crate::base::buffer::Pool;
+use crate::base::buffer::{Fill, Pool};
 use crate::base::clock::{Instant, Now};
 use crate::base::limits::{ENVELOPE_BUFFER_COUNT, ENVELOPE_BUFFER_SIZE};
 use crate::base::timer::Timers;
@@ -58,9 +58,10 @@ use commit::Pending;
 use connection::Connections;
 use connector::ConnectorState;
 use counters::Counters;
+use kept::KeptTotal;
 use mail::{Mail, Mailbox, Route};
 use memory::{AssociationMemory, CompletedNames};
-use pace::HeldConfirmation;
+use pace::HeldConfirmations;
 use queue::Queued;
 use resume::Suspended;
 use settings::Snapshot;
@@ -98,12 +99,14 @@ pub(crate) struct Shard<E: Engine> {
     put_off: Vec<Mail<E::Detached>>,
     /// Messages without a route, kept for the operator.
     held: Vec<Queued>,
-    /// Confirmations that wait for a queue to become shorter, oldest first.
-    held_confirmations: VecDeque<HeldConfirmation>,
+    /// Confirmations that wait for a queue to become shorter.
+    held_confirmations: HeldConfirmations,
     /// When outcomes that nobody waits for are committed by themselves.
     flush_at: Option<Instant>,
     /// How many queued messages hold on to their committed buffer.
     resident_count: usize,
+    /// Octets of large messages, taken in here, that keep theirs.
+    kept_total: KeptTotal,
 
     listeners: Vec<Listener>,
     accepting: bool,
@@ -141,7 +144,8 @@ pub(crate) struct Shard<E: Engine> {
     patched: Patched,
     /// Working memory of the downgrade for partners of 1984.
     downgrade: crate::mta::downgrade::Work,
-    /// Where patched envelopes are written; one buffer each message under way.
+    /// Where patched envelopes are written, one behind the other, and where from the next buffer comes.
+    envelope: Option<Fill>,
     envelopes: Pool,
 }
 
@@ -178,9 +182,10 @@ impl<E: Engine> Shard<E> {
             pending: Slab::with_capacity(PENDING_COUNT_EXPECTED),
             put_off: Vec::new(),
             held: Vec::new(),
-            held_confirmations: VecDeque::with_capacity(PENDING_COUNT_EXPECTED),
+            held_confirmations: HeldConfirmations::default(),
             flush_at: None,
             resident_count: 0,
+            kept_total: KeptTotal::default(),
             listeners: Vec::new(),
             accepting: false,
             connections: Connections::default(),
@@ -204,6 +209,7 @@ impl<E: Engine> Shard<E> {
             note: Vec::with_capacity(NOTE_SIZE_EXPECTED),
             patched: Patched::default(),
             downgrade: crate::mta::downgrade::Work::default(),
+            envelope: None,
             envelopes: Pool::new(ENVELOPE_BUFFER_SIZE, ENVELOPE_BUFFER_COUNT),
         }
     }
@@ -282,7 +288,7 @@ impl<E: Engine> Shard<E> {
         let behind = self.routes.iter().flatten().any(Route::is_behind);
         let waiting = behind || !self.blocked.is_empty() || !self.put_off.is_empty();
         let soon = (waiting || self.is_waiting_to_stop()).then(|| self.now.instant + RETRY_SOON);
-        let confirmation = self.confirmation_deadline();
+        let confirmation = self.held_confirmations.deadline();
         [self.timers.next_deadline(), self.flush_at, confirmation, soon].into_iter().flatten().min()
     }
 

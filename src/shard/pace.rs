@@ -4,25 +4,56 @@
 //! while a queue is longer than what its associations need to stay busy, confirmations of messages for it
 //! wait, in their order, until it is shorter again: latency stays bounded, and messages leave from the
 //! buffers they were committed from. The wait is bounded, too: a backlog that a slow partner causes is
-//! still taken in. What waits is durable; a crash leaves it as it would between commit and confirmation.
+//! still taken in. Each connector has a line of its own: nobody waits for another one's partner. What waits
+//! is durable; a crash leaves it as it would between commit and confirmation.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Shard;
 use super::token::ConnectionKey;
 use crate::base::clock::Instant;
-use crate::base::limits::{CONFIRM_DELAY_MS_MAX, CONFIRM_QUEUED_COUNT_MAX};
+use crate::base::limits::{
+    CONFIRM_DELAY_MS_MAX, CONFIRM_QUEUED_COUNT_MAX, CONFIRM_QUEUED_SIZE_MAX,
+};
 use crate::io::Engine;
 use crate::mta::decide::Hop;
 use crate::routing::{ConnectorIndex, LinkState};
 
 /// A confirmation that waits for a queue to become shorter.
-pub(super) struct HeldConfirmation {
+struct HeldConfirmation {
     connection: ConnectionKey,
     apdu_size: u32,
-    connector: ConnectorIndex,
     /// When it goes, however long the queue.
     until: Instant,
+}
+
+/// Confirmations that wait, a line for each connector, oldest first.
+#[derive(Default)]
+pub(super) struct HeldConfirmations {
+    lines: Vec<VecDeque<HeldConfirmation>>,
+    /// The connectors whose line is not empty.
+    occupied: Vec<u16>,
+}
+
+impl HeldConfirmations {
+    fn hold(&mut self, connector: ConnectorIndex, held: HeldConfirmation) {
+        let index = usize::from(connector.0);
+        if self.lines.len() <= index {
+            self.lines.resize_with(index + 1, VecDeque::new);
+        }
+        if self.lines[index].is_empty() {
+            self.occupied.push(connector.0);
+        }
+        self.lines[index].push_back(held);
+    }
+
+    /// When the next confirmation goes at the latest.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let oldest =
+            self.occupied.iter().filter_map(|index| self.lines[usize::from(*index)].front());
+        oldest.map(|held| held.until).min()
+    }
 }
 
 impl<E: Engine> Shard<E> {
@@ -34,43 +65,50 @@ impl<E: Engine> Shard<E> {
         hop: Option<Hop>,
     ) {
         match hop {
-            Some(Hop::Connector(connector)) if self.is_ahead_of(connector, 0) => {
+            Some(Hop::Connector(connector)) if self.is_ahead_of(connector, 0, 0) => {
                 let until = self.now.instant + Duration::from_millis(CONFIRM_DELAY_MS_MAX);
-                self.held_confirmations.push_back(HeldConfirmation {
-                    connection,
-                    apdu_size,
-                    connector,
-                    until,
-                });
+                let held = HeldConfirmation { connection, apdu_size, until };
+                self.held_confirmations.hold(connector, held);
             }
             _ => self.acknowledge(connection, apdu_size),
         }
     }
 
-    /// Sends the confirmations that have waited long enough, one for each place in the queue.
+    /// Sends the confirmations that have waited long enough, one for each place in their queue.
     pub(super) fn release_confirmations(&mut self) {
-        let mut released = 0;
-        while let Some(held) = self.held_confirmations.front() {
-            let late = held.until <= self.now.instant || self.is_stopping();
-            if !late && self.is_ahead_of(held.connector, released) {
-                return;
+        let mut index = 0;
+        while let Some(&connector) = self.held_confirmations.occupied.get(index) {
+            self.release_line(ConnectorIndex(connector));
+            if self.held_confirmations.lines[usize::from(connector)].is_empty() {
+                self.held_confirmations.occupied.swap_remove(index);
+            } else {
+                index += 1;
             }
-            let (connection, apdu_size) = (held.connection, held.apdu_size);
-            self.held_confirmations.pop_front();
-            self.acknowledge(connection, apdu_size);
-            released += 1;
         }
     }
 
-    /// When the next confirmation goes at the latest.
-    pub(super) fn confirmation_deadline(&self) -> Option<Instant> {
-        self.held_confirmations.front().map(|held| held.until)
+    fn release_line(&mut self, connector: ConnectorIndex) {
+        let (mut count, mut size) = (0, 0);
+        while let Some(held) = self.held_confirmations.lines[usize::from(connector.0)].front() {
+            let late = held.until <= self.now.instant || self.is_stopping();
+            if !late && self.is_ahead_of(connector, count, size) {
+                return;
+            }
+            let (connection, apdu_size) = (held.connection, held.apdu_size);
+            self.held_confirmations.lines[usize::from(connector.0)].pop_front();
+            self.acknowledge(connection, apdu_size);
+            count += 1;
+            size += u64::from(apdu_size);
+        }
     }
 
-    /// Whether a connector that is sending has more waiting than it needs, `more` on their way included.
-    fn is_ahead_of(&self, connector: ConnectorIndex, more: u32) -> bool {
+    /// Whether a connector that is sending has more waiting than it needs, `count` messages of `size`
+    /// octets in all that are about to be asked for included. Octets are known of our own connectors.
+    fn is_ahead_of(&self, connector: ConnectorIndex, count: u32, size: u64) -> bool {
         let links = &self.snapshot.links;
-        links.queued(connector) + more >= CONFIRM_QUEUED_COUNT_MAX
+        let waiting = self.connectors.get(usize::from(connector.0)).map_or(0, |it| it.queue.size());
+        (links.queued(connector) + count >= CONFIRM_QUEUED_COUNT_MAX
+            || waiting + size >= CONFIRM_QUEUED_SIZE_MAX)
             && links.state(connector) == LinkState::Open
     }
 }

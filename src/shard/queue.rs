@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::kept::Kept;
 use crate::base::buffer::Lease;
 use crate::base::clock::WallTime;
 use crate::connector::Traffic;
@@ -19,6 +20,8 @@ pub(crate) struct Queued {
     pub(crate) reference: MessageReference,
     /// Its transfer octets in the buffer they were committed from; `None`: to be fetched.
     pub(crate) resident: Option<Lease>,
+    /// Of a large message the chunks that are still in such buffers, from the first on.
+    pub(crate) kept: Option<Box<Kept>>,
     /// When it came in.
     pub(crate) arrived: WallTime,
     /// The recipients that go this way, by index; `None`: all that are ours.
@@ -40,6 +43,12 @@ pub(crate) struct Queued {
 }
 
 impl Queued {
+    /// Lets go of the committed buffers: it is fetched when it is sent.
+    pub(crate) fn release_buffers(&mut self) {
+        self.resident = None;
+        self.kept = None;
+    }
+
     /// What it asks of an association.
     pub(crate) fn traffic(&self) -> Traffic {
         match self.priority {
@@ -66,6 +75,8 @@ pub(crate) struct PriorityQueue {
     urgent: VecDeque<Queued>,
     normal: VecDeque<Queued>,
     non_urgent: VecDeque<Queued>,
+    /// MTS-APDUs of all three, octets.
+    size: u64,
 }
 
 impl PriorityQueue {
@@ -82,6 +93,11 @@ impl PriorityQueue {
         self.urgent.len() + self.normal.len() + self.non_urgent.len()
     }
 
+    /// Octets of the MTS-APDUs that wait.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
     /// Makes room for what a connector in use usually holds, so that its queue does not grow under load.
     pub(crate) fn set_memory_aside(&mut self) {
         let missing = MESSAGE_COUNT_EXPECTED.saturating_sub(self.normal.len());
@@ -90,11 +106,13 @@ impl PriorityQueue {
 
     /// Adds behind its equals.
     pub(crate) fn push(&mut self, queued: Queued) {
+        self.size += u64::from(queued.apdu_size);
         self.of(queued.priority).push_back(queued);
     }
 
     /// Puts back a message whose transfer failed, in front of its equals.
     pub(crate) fn push_front(&mut self, queued: Queued) {
+        self.size += u64::from(queued.apdu_size);
         self.of(queued.priority).push_front(queued);
     }
 
@@ -123,7 +141,9 @@ impl PriorityQueue {
             return None;
         }
         let queue = self.head()?;
-        (queue.front()?.attempt == Attempt::Marked).then(|| queue.pop_front())?
+        let queued = queue.pop_front_if(|queued| queued.attempt == Attempt::Marked)?;
+        self.size -= u64::from(queued.apdu_size);
+        Some(queued)
     }
 
     /// The first `count` unmarked messages, now on their way to be marked, each given to `request`.
@@ -148,7 +168,7 @@ impl PriorityQueue {
         for queued in
             [&mut self.urgent, &mut self.normal, &mut self.non_urgent].into_iter().flatten()
         {
-            queued.resident = None;
+            queued.release_buffers();
         }
     }
 
@@ -174,6 +194,7 @@ mod tests {
         Queued {
             reference: REFERENCE,
             resident: None,
+            kept: None,
             arrived: WallTime(0),
             recipients: None,
             body_size: 0,
