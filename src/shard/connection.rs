@@ -48,8 +48,6 @@ pub(crate) struct Sending {
     pub(crate) queued: Queued,
     /// Where in the stored octets the next fetch starts.
     pub(crate) fetch_offset: u64,
-    /// Whether a fetch is under way.
-    pub(crate) fetching: bool,
     /// The first stored octets, when one fetch does not hold the envelope.
     pub(crate) head: Vec<u8>,
     /// The MTS-identifier's element, once the activity is begun: what the log says when it ends in doubt.
@@ -75,6 +73,8 @@ pub(crate) struct Connection {
     pub(crate) intake: Intake,
     pub(crate) sending: Option<Sending>,
     pub(crate) outgoing: Outgoing,
+    /// Whether a fetch is under way, perhaps for a transfer that is over: the next one waits for its end.
+    pub(crate) fetching: bool,
     /// When it is to be looked at: establishment, transfer or idle time has passed.
     pub(crate) deadline: Instant,
     /// When its timer fires, if one is armed.
@@ -120,6 +120,7 @@ impl Connection {
             intake: Intake::default(),
             sending: None,
             outgoing: Outgoing::default(),
+            fetching: false,
             deadline,
             armed: None,
             opened_at: Instant::default(),
@@ -140,6 +141,7 @@ impl Connection {
     pub(crate) fn is_ready_to_send(&self) -> bool {
         self.stage == Stage::Bound
             && self.sending.is_none()
+            && !self.fetching
             && self.association.as_ref().is_some_and(|association| {
                 association.stack.is_idle() && association.stack.holds_turn()
             })

@@ -125,7 +125,6 @@ impl<E: Engine> Shard<E> {
         connection.sending = Some(Sending {
             queued,
             fetch_offset: 0,
-            fetching: false,
             head: Vec::new(),
             identifier: SmallVec::new(),
             begun: false,
@@ -144,13 +143,13 @@ impl<E: Engine> Shard<E> {
         let Some(sending) = &mut connection.sending else { return };
         let left = u64::from(sending.queued.body_size) - sending.fetch_offset;
         let size = left.min(FETCH_SIZE as u64) as usize;
-        if size == 0 || sending.fetching {
+        if size == 0 || connection.fetching {
             return;
         }
         if let Some(octets) = sending.queued.kept.as_deref_mut().and_then(Kept::next) {
             return self.take_fetched(connection, Some(octets));
         }
-        sending.fetching = true;
+        connection.fetching = true;
         let mail = Mail::FetchRequest {
             owner: self.index,
             transfer: Subject::Connection(connection.key).to_word(),
@@ -170,8 +169,11 @@ impl<E: Engine> Shard<E> {
     }
 
     fn take_fetched(&mut self, connection: &mut Connection, octets: Option<Lease>) {
-        let Some(sending) = &mut connection.sending else { return };
-        sending.fetching = false;
+        connection.fetching = false;
+        let Some(sending) = &mut connection.sending else {
+            // It was for a transfer that is over.
+            return self.became_idle(connection);
+        };
         let Some(octets) = octets else {
             tracing::error!(reference = ?sending.queued.reference, "a stored message cannot be read; it stays queued");
             return self.fail_connection(connection, "the store cannot be read");
@@ -384,7 +386,7 @@ impl<E: Engine> Shard<E> {
         } else {
             self.pause(connector);
             // Behind its equals: others may fare better.
-            sending.queued.resident = None;
+            sending.queued.release_buffers();
             self.state(connector).queue.push(sending.queued);
         }
         self.became_idle(connection);

@@ -114,7 +114,8 @@ impl<E: Engine> Shard<E> {
             end_sent = resumption.end_sent,
             "a transfer broke off; it will be resumed"
         );
-        let Sending { queued, identifier, .. } = sending;
+        let Sending { mut queued, identifier, .. } = sending;
+        queued.release_buffers();
         let interrupted = Interrupted { queued, identifier, resumption, until, recoverable: true };
         self.state(connector).interrupted.push_back(interrupted);
         self.timers.arm(until, Subject::Connector(connector.0).to_word());
