@@ -3,6 +3,7 @@
 //!
 //! - [`recovery`]: connections cut anywhere, in the simulated world.
 //! - [`matrix`]: every kind of partner against the relay as a process, over real sockets.
+//! - [`foreign_1984`]: a foreign caller of 1984, and what a partner of 1984 is spared.
 //! - [`misbehaving`]: partners that are dead, hang, refuse or lie, beside good ones.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
@@ -14,6 +15,7 @@ mod common;
 #[path = "../wire/differ.rs"]
 #[allow(dead_code, reason = "the tests of the wire use the rest")]
 mod differ;
+mod foreign_1984;
 mod link;
 mod matrix;
 mod misbehaving;
