@@ -51,31 +51,31 @@ impl Template {
     /// # Errors
     /// When the parts do not make a valid APDU.
     pub fn new(config: &TemplateConfig, now: WallTime) -> Result<Template, Error> {
-        let mut text = Vec::with_capacity(config.text_size);
-        text.extend_from_slice(TIME_MARK);
-        text.extend_from_slice(&[b'0'; TIME_DIGITS]);
-        while text.len() < config.text_size {
-            text.extend_from_slice(b"\r\nThe quick brown fox jumps over the lazy dog 0123456789");
-        }
-        text.truncate(config.text_size.max(TIME_MARK.len() + TIME_DIGITS));
-        Template::of_text(config, &text, now)
+        let text = generated_text(config.text_size);
+        Template::of_body(config, CONTENT_TYPE_P22, &[BodyPart::Ia5Text(&text)], now)
     }
 
-    /// Builds an interpersonal message of a given text.
+    /// Builds an interpersonal message of given body parts; `content_type` is P22, or P2 towards partners of
+    /// 1984.
     ///
     /// # Errors
     /// When the parts do not make a valid APDU.
-    pub fn of_text(config: &TemplateConfig, text: &[u8], now: WallTime) -> Result<Template, Error> {
+    pub fn of_body(
+        config: &TemplateConfig,
+        content_type: i64,
+        body: &[BodyPart<'_>],
+        now: WallTime,
+    ) -> Result<Template, Error> {
         let local_identifier = local_identifier(config.incarnation, config.sender, 0);
         let content = Ipm {
             identifier: &local_identifier,
             originator: &config.originator,
             primary_recipients: &config.recipients,
             subject: Some(&config.subject),
-            body: &[BodyPart::Ia5Text(text)],
+            body,
         }
         .build();
-        Template::of_content(config, CONTENT_TYPE_P22, &content, now)
+        Template::of_content(config, content_type, &content, now)
     }
 
     /// Builds a message of a given content.
@@ -125,6 +125,18 @@ impl Template {
         }
         Lease::copied(&self.octets)
     }
+}
+
+/// A text of so many octets that carries the sending time; never less than the line that does.
+pub fn generated_text(size: usize) -> Vec<u8> {
+    let mut text = Vec::with_capacity(size);
+    text.extend_from_slice(TIME_MARK);
+    text.extend_from_slice(&[b'0'; TIME_DIGITS]);
+    while text.len() < size {
+        text.extend_from_slice(b"\r\nThe quick brown fox jumps over the lazy dog 0123456789");
+    }
+    text.truncate(size.max(TIME_MARK.len() + TIME_DIGITS));
+    text
 }
 
 /// The local part of an MTS-identifier: incarnation, sender or shard, and counter, unique over restarts

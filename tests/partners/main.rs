@@ -3,17 +3,21 @@
 //!
 //! - [`recovery`]: connections cut anywhere, in the simulated world.
 //! - [`matrix`]: every kind of partner against the relay as a process, over real sockets.
+//! - [`beside`]: how long messages for good partners take beside bad ones, in simulated time.
+//! - [`foreign_1984`]: a foreign caller of 1984, and what a partner of 1984 is spared.
 //! - [`misbehaving`]: partners that are dead, hang, refuse or lie, beside good ones.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
 
 mod apdus;
+mod beside;
 #[path = "../wire/common/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the tests of the wire use the rest")]
 mod common;
 #[path = "../wire/differ.rs"]
 #[allow(dead_code, reason = "the tests of the wire use the rest")]
 mod differ;
+mod foreign_1984;
 mod link;
 mod matrix;
 mod misbehaving;

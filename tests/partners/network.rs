@@ -60,12 +60,12 @@ impl Where {
 
 /// A partner as a relay's connector has it.
 #[derive(Clone, Copy)]
-struct Partner<'a> {
-    name: &'a str,
-    address: Option<SocketAddr>,
-    space: &'a str,
-    context: ApplicationContext,
-    lines: &'a str,
+pub(crate) struct Partner<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) space: &'a str,
+    pub(crate) context: ApplicationContext,
+    pub(crate) lines: &'a str,
 }
 
 impl Partner<'_> {
@@ -110,11 +110,11 @@ pub(crate) struct Told {
     pub(crate) in_doubt: u64,
 }
 
-fn address(last: u8) -> SocketAddr {
+pub(crate) fn address(last: u8) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, last], 102))
 }
 
-fn relay(
+pub(crate) fn relay(
     world: &World,
     name: &str,
     listen: SocketAddr,
@@ -135,7 +135,7 @@ fn relay(
     Solo::open(world.engine(), settings, *b"simulated store.").unwrap()
 }
 
-fn endpoint<S: Script>(
+pub(crate) fn endpoint<S: Script>(
     world: &World,
     name: &str,
     context: ApplicationContext,

@@ -2,6 +2,7 @@
 //! what did not write them.
 //!
 //! - [`tshark`]: an independent dissector reads what crossed the sockets.
+//! - [`tshark_x410`]: the same in X.410-1984 mode, as far as it can judge there.
 //! - [`foreign`]: what a relay may change in an APDU, found by comparing input and output directly.
 //! - [`sizes`]: contents from nothing to 16 MiB, and 512 recipients.
 //! - [`hostile`]: callers that break the protocol, stall, lie, guess or flood.
@@ -12,5 +13,9 @@ mod common;
 mod differ;
 mod foreign;
 mod hostile;
+#[path = "../partners/mta.rs"]
+#[allow(dead_code, reason = "the tests of partners use the rest")]
+mod mta;
 mod sizes;
 mod tshark;
+mod tshark_x410;

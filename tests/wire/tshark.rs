@@ -24,13 +24,13 @@ const DURAND: &str = "C=FR;A=OTHER;P=DEST;S=DURAND";
 const MARTIN: &str = "C=FR;A=OTHER;P=DEST;S=MARTIN";
 
 /// Every layer up to the application's connection.
-const ASSOCIATION: [&str; 7] = ["tpkt", "cotp", "ses", "pres", "acse", "rtse", "p1"];
+pub(crate) const ASSOCIATION: [&str; 7] = ["tpkt", "cotp", "ses", "pres", "acse", "rtse", "p1"];
 
 /// A capture as tshark sees it, a value a frame.
-struct Dissection(Vec<Value>);
+pub(crate) struct Dissection(Vec<Value>);
 
 impl Dissection {
-    fn of(file: &Path, port: u16) -> Dissection {
+    pub(crate) fn of(file: &Path, port: u16) -> Dissection {
         let output = Command::new("tshark")
             .args(["-n", "-T", "json", "--no-duplicate-keys", "-d"])
             .arg(format!("tcp.port=={port},tpkt"))
@@ -44,7 +44,7 @@ impl Dissection {
     }
 
     /// Frames in which each protocol was found.
-    fn frame_counts(&self) -> BTreeMap<&str, usize> {
+    pub(crate) fn frame_counts(&self) -> BTreeMap<&str, usize> {
         let mut counts = BTreeMap::new();
         for frame in &self.0 {
             for layer in frame["_source"]["layers"].as_object().unwrap().keys() {
@@ -55,21 +55,27 @@ impl Dissection {
     }
 
     /// Every value under this key, wherever it stands, in the order of the frames.
-    fn values(&self, key: &str) -> Vec<&Value> {
+    pub(crate) fn values(&self, key: &str) -> Vec<&Value> {
         self.0.iter().flat_map(|frame| values(frame, key)).collect()
     }
 
-    /// What is malformed, and the expert items that are errors.
+    /// What is malformed, and the expert items that are errors, of each frame.
+    pub(crate) fn faults_by_frame(&self) -> impl Iterator<Item = Vec<String>> {
+        self.0.iter().map(|frame| {
+            let malformed = values(frame, "_ws.malformed");
+            let experts = values(frame, "_ws.expert").into_iter().filter(|expert| {
+                values(expert, "_ws.expert.severity").contains(&&Value::from(SEVERITY_ERROR))
+            });
+            malformed.into_iter().chain(experts).map(Value::to_string).collect()
+        })
+    }
+
     fn faults(&self) -> Vec<String> {
-        let malformed = self.values("_ws.malformed");
-        let experts = self.values("_ws.expert").into_iter().filter(|expert| {
-            values(expert, "_ws.expert.severity").contains(&&Value::from(SEVERITY_ERROR))
-        });
-        malformed.into_iter().chain(experts).map(Value::to_string).collect()
+        self.faults_by_frame().flatten().collect()
     }
 
     #[track_caller]
-    fn assert_clean(&self, layers: &[&str]) {
+    pub(crate) fn assert_clean(&self, layers: &[&str]) {
         assert_eq!(self.faults(), [""; 0]);
         let counts = self.frame_counts();
         for layer in layers {

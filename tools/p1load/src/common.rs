@@ -10,7 +10,8 @@ use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
 use p1relay::endpoint::{Endpoint, EndpointConfig, Script};
 use p1relay::io::Engine;
-use p1relay::osi::stack::StackConfig;
+use p1relay::osi::rtse::DialogueMode;
+use p1relay::osi::stack::{ApplicationContext, StackConfig};
 use p1relay::osi::transport::TransportSelector;
 use serde::{Deserialize, Serialize};
 
@@ -38,11 +39,38 @@ pub(crate) struct Identity {
     /// Unconfirmed checkpoints allowed.
     #[arg(long, default_value_t = 5)]
     pub(crate) window_size: u32,
+    /// Application context that we speak, or take: mts-transfer, mts-transfer-protocol or
+    /// mts-transfer-protocol-1984.
+    #[arg(long, default_value = "mts-transfer", value_parser = context)]
+    pub(crate) context: ApplicationContext,
+    /// Who may send on an association that we open: monologue or two-way-alternate.
+    #[arg(long, default_value = "monologue", value_parser = dialogue_mode)]
+    pub(crate) dialogue_mode: DialogueMode,
+}
+
+fn context(text: &str) -> Result<ApplicationContext, String> {
+    let found = ApplicationContext::ALL.into_iter().find(|context| context.as_str() == text);
+    found.ok_or_else(|| {
+        format!("write {}", ApplicationContext::ALL.map(ApplicationContext::as_str).join(", "))
+    })
+}
+
+fn dialogue_mode(text: &str) -> Result<DialogueMode, String> {
+    match text {
+        "monologue" => Ok(DialogueMode::Monologue),
+        "two-way-alternate" => Ok(DialogueMode::TwoWayAlternate),
+        _ => Err("write monologue or two-way-alternate".to_owned()),
+    }
 }
 
 impl Identity {
     pub(crate) fn config(&self, call: Option<(SocketAddr, usize)>) -> EndpointConfig {
-        let mut stack = StackConfig::default();
+        let mut stack = StackConfig {
+            application_context: self.context,
+            accepted_application_contexts: vec![self.context],
+            ..StackConfig::default()
+        };
+        stack.rtse.dialogue_mode = self.dialogue_mode;
         stack.transport.called_selector =
             TransportSelector(self.called_transport_selector.as_bytes().to_vec());
         stack.rtse.checkpoint_size_kib = self.checkpoint_size_kib;

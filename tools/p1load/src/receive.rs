@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use p1relay::endpoint::Endpoint;
+use p1relay::endpoint::fault::Fault;
 use p1relay::endpoint::receive::Receiver;
 use p1relay::io::epoll::Epoll;
 use serde::Serialize;
@@ -33,6 +34,10 @@ pub(crate) struct ReceiveArguments {
     /// The partner promises order: one association, one priority. An arrival out of order is an error.
     #[arg(long)]
     ordered: bool,
+    /// Misbehaves: refuse, busy, mute (connections are accepted and nothing is said), stall (binds are, and
+    /// nothing more), cut=N (each connection behind N octets), wrong-confirmation, no-recovery or forget.
+    #[arg(long)]
+    fault: Option<Fault>,
     /// Ends after so many seconds.
     #[arg(long)]
     timeout_s: Option<f64>,
@@ -68,7 +73,8 @@ pub(crate) fn receive(arguments: &ReceiveArguments) -> anyhow::Result<bool> {
             .with_context(|| format!("{} cannot be made", directory.display()))?;
         receiver = receiver.with_directory(directory.clone());
     }
-    let mut endpoint = Endpoint::new(Epoll::new()?, arguments.identity.config(None), receiver);
+    let mut endpoint = Endpoint::new(Epoll::new()?, arguments.identity.config(None), receiver)
+        .with_fault(arguments.fault);
     let (_, address) = endpoint.listen(arguments.listen)?;
     eprintln!("listening on {address}");
     let bar = progress(arguments.count);

@@ -1,7 +1,8 @@
 //! `p1load send`: messages to an MTA, as fast as it confirms or at a fixed rate.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -9,12 +10,16 @@ use clap::Args;
 use p1relay::base::buffer::Lease;
 use p1relay::endpoint::Endpoint;
 use p1relay::endpoint::send::{Sender, Source};
-use p1relay::endpoint::template::{Template, TemplateConfig};
+use p1relay::endpoint::template::{Template, TemplateConfig, generated_text};
 use p1relay::io::Engine;
 use p1relay::io::epoll::Epoll;
+use p1relay::osi::stack::ApplicationContext;
+use p1relay::p1::body_part::BodyPart;
+use p1relay::p1::build::CONTENT_TYPE_P22;
 use p1relay::p1::domain::GlobalDomainIdentifier;
 use p1relay::p1::or_address::OrAddress;
 use p1relay::p1::scan::Priority;
+use p1relay::p1::transfer_1984::CONTENT_TYPE_P2;
 use serde::Serialize;
 
 use crate::common::{Identity, Percentiles, print, progress, run};
@@ -56,11 +61,15 @@ pub(crate) struct Shape {
     /// Size of the generated text, octets.
     #[arg(long, default_value_t = 2048)]
     pub(crate) size: usize,
-    /// Sends this file's octets as the text of an interpersonal message, in place of generated text.
+    /// Sends this file as the text of an interpersonal message, in place of generated text: IA5 if it is that,
+    /// else ISO 8859-1, into which UTF-8 is converted.
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
+    /// Sends this file as a file transfer body part, behind the text if one is given.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
     /// Sends this file's octets as the whole MTS-APDU.
-    #[arg(long, value_name = "FILE", conflicts_with = "text")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["text", "file"])]
     apdu: Option<PathBuf>,
     /// Who sends.
     #[arg(long, default_value = "C=GB;A=CARRIER1;P=ACME-A;O=LOAD;S=SENDER")]
@@ -83,12 +92,14 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// What a sender of this shape sends.
-    pub(crate) fn source(&self, engine: &impl Engine) -> anyhow::Result<Source> {
+    /// What a sender of this shape sends in this context.
+    pub(crate) fn source(
+        &self,
+        engine: &impl Engine,
+        context: ApplicationContext,
+    ) -> anyhow::Result<Source> {
         if let Some(path) = &self.apdu {
-            let octets = std::fs::read(path)
-                .with_context(|| format!("{} cannot be read", path.display()))?;
-            return Ok(Source::Replay(Lease::copied(&octets)));
+            return Ok(Source::Replay(Lease::copied(&read(path)?)));
         }
         let wall = engine.now().wall;
         let originator: OrAddress = self.originator.parse().context("--originator")?;
@@ -122,16 +133,45 @@ impl Shape {
             incarnation: wall.0 as u64,
             sender: self.sender,
         };
-        let template = match &self.text {
-            Some(path) => {
-                let text = std::fs::read(path)
-                    .with_context(|| format!("{} cannot be read", path.display()))?;
-                Template::of_text(&config, &text, wall)?
-            }
-            None => Template::new(&config, wall)?,
+        let text = match &self.text {
+            Some(path) => Some(read(path)?),
+            None if self.file.is_none() => Some(generated_text(self.size)),
+            None => None,
         };
+        let file = self.file.as_deref().map(read).transpose()?;
+        let name = self.file.as_deref().and_then(Path::file_name).unwrap_or_default();
+        let characters = text.as_deref().map(characters).transpose()?;
+        let text = characters.as_ref().map(|(text, is_ia5)| match is_ia5 {
+            true => BodyPart::Ia5Text(text),
+            false => BodyPart::Iso8859Text(text),
+        });
+        let file = file.as_deref().map(|octets| BodyPart::File { name: name.as_bytes(), octets });
+        let body: Vec<BodyPart<'_>> = text.into_iter().chain(file).collect();
+        let is_1984 = context == ApplicationContext::MtsTransferProtocol1984;
+        if is_1984 && !matches!(body[..], [BodyPart::Ia5Text(_)]) {
+            anyhow::bail!("1984 has IA5 text only; send this in another --context");
+        }
+        let content_type = if is_1984 { CONTENT_TYPE_P2 } else { CONTENT_TYPE_P22 };
+        let template = Template::of_body(&config, content_type, &body, wall)?;
         Ok(Source::Template(Box::new(template)))
     }
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+/// A text's characters, and whether they are all of IA5; they are of ISO 8859-1 otherwise.
+fn characters(text: &[u8]) -> anyhow::Result<(Vec<u8>, bool)> {
+    if text.is_ascii() {
+        return Ok((text.to_vec(), true));
+    }
+    // What is not UTF-8 is taken for ISO 8859-1 as it stands.
+    let Ok(unicode) = std::str::from_utf8(text) else { return Ok((text.to_vec(), false)) };
+    let converted = unicode.chars().map(|it| {
+        u8::try_from(u32::from(it)).with_context(|| format!("--text: {it:?} is not in ISO 8859-1"))
+    });
+    Ok((converted.collect::<anyhow::Result<_>>()?, false))
 }
 
 /// The management domain that an address stands in.
@@ -156,7 +196,7 @@ struct SendResult {
 
 pub(crate) fn send(arguments: &SendArguments) -> anyhow::Result<bool> {
     let engine = Epoll::new()?;
-    let source = arguments.shape.source(&engine)?;
+    let source = arguments.shape.source(&engine, arguments.identity.context)?;
     let mut sender = Sender::new(source, arguments.count, arguments.rate);
     if let Some(path) = &arguments.manifest {
         let file = std::fs::File::create(path)

@@ -18,6 +18,7 @@ use p1relay::demo::file_system;
 use p1relay::endpoint::send::Source;
 use p1relay::io::epoll::Epoll;
 use p1relay::io::probe::IoChoice;
+use p1relay::osi::stack::ApplicationContext;
 
 use crate::common::print;
 use crate::load::p1::P1;
@@ -65,7 +66,7 @@ impl LoadArguments {
 
     /// Source and sink that replay the message.
     fn protocol(&self) -> anyhow::Result<P1> {
-        let apdu = match self.shape.source(&Epoll::new()?)? {
+        let apdu = match self.shape.source(&Epoll::new()?, ApplicationContext::MtsTransfer)? {
             Source::Template(mut template) => template.instance(0, 0),
             Source::Replay(apdu) => apdu,
         };
