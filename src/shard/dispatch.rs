@@ -384,7 +384,7 @@ impl<E: Engine> Shard<E> {
         } else {
             self.pause(connector);
             // Behind its equals: others may fare better.
-            sending.queued.resident = None;
+            sending.queued.release_buffers();
             self.state(connector).queue.push(sending.queued);
         }
         self.became_idle(connection);
