@@ -205,7 +205,9 @@ impl<E: Engine> Shard<E> {
             connector.queue.release_buffers();
         }
         self.resident_count = 0;
-        if self.kept_total.load(Ordering::Relaxed) == 0 {
+        // What other shards took in and is sent from here is counted there.
+        let alone = self.shared.mailboxes.len() == 1;
+        if alone && self.kept_total.load(Ordering::Relaxed) == 0 {
             return;
         }
         for connection in self.connections.iter_mut() {
