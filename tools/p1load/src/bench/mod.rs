@@ -1,6 +1,7 @@
 //! `p1load bench` and `p1load floor`: load through a durable relay in a process of its own, or through
 //! the floor, or through both in turn.
 
+mod beside;
 mod device;
 mod latency;
 mod postfix;
@@ -10,6 +11,7 @@ mod run;
 mod spread;
 mod versus;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
@@ -112,6 +114,10 @@ pub(crate) struct BenchArguments {
     /// commits.
     #[arg(long, conflicts_with_all = ["versus", "sizes", "rate"])]
     latency: bool,
+    /// The relay with a dead partner and one that accepts and never answers, against one without them, and
+    /// that against itself.
+    #[arg(long, conflicts_with_all = ["versus", "sizes", "latency"])]
+    beside_bad_partners: bool,
     /// Pairs of runs.
     #[arg(long, default_value_t = 7)]
     pairs: usize,
@@ -128,6 +134,9 @@ struct RelayOptions {
     /// Shards of the relay.
     #[arg(long, default_value_t = 1)]
     shards: u16,
+    /// A dead partner, and one that accepts and never answers, which the relay calls all the time.
+    #[arg(skip)]
+    bad_partners: Option<[SocketAddr; 2]>,
 }
 
 /// What the relay is compared with.
@@ -161,6 +170,7 @@ pub(crate) struct FloorArguments {
 pub(crate) fn bench(arguments: &BenchArguments) -> anyhow::Result<bool> {
     let load = &arguments.load;
     load.in_folder(|folder| match (arguments.versus, &arguments.sizes) {
+        (None, None) if arguments.beside_bad_partners => beside::beside(arguments, folder),
         (None, None) if arguments.latency => latency::latency(arguments, folder),
         (None, None) => tell(load.json, &run::run_relay(&arguments.relay, load, folder)?),
         (versus, Some(sizes)) => {

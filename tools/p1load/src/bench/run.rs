@@ -269,7 +269,12 @@ struct RelaySubject<'a> {
 impl Subject for RelaySubject<'_> {
     fn start(&self, sink: SocketAddr, cores: &Cores) -> anyhow::Result<(Process, SocketAddr)> {
         let config = self.folder.join("relay.toml");
-        let text = configuration(sink, self.options.shards, self.arguments.associations);
+        let mut text = configuration(sink, self.options.shards, self.arguments.associations);
+        for (name, address) in
+            ["dead", "mute"].iter().zip(self.options.bad_partners.iter().flatten())
+        {
+            text += &bad_partner(name, *address);
+        }
         std::fs::write(&config, text)?;
         let (process, ready) = start_relay(&config, self.options.io, "warn", cores)?;
         Ok((process, *ready.addresses.first().context("the relay listens nowhere")?))
@@ -322,6 +327,15 @@ pub(super) fn configuration(sink: SocketAddr, shards: u16, associations: usize) 
          open_retry_delay_s = 0.1\naddress_space = [{{ pattern = \"*\" }}]\n",
         // One more than the load uses: one is kept for urgent messages.
         associations + 1,
+    )
+}
+
+/// A partner that is called again and again, in vain.
+fn bad_partner(name: &str, address: SocketAddr) -> String {
+    format!(
+        "\n[[connector]]\nname = \"{name}\"\naddress = [\"{address}\"]\nremote_mta_name = \"BAD\"\n\
+         remote_password = \"{name}\"\npermanent_association_count = 2\nopen_retry_delay_s = 0.1\n\
+         open_retry_delay_s_max = 0.1\n"
     )
 }
 
