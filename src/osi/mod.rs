@@ -21,6 +21,7 @@
 //! | release without RLRQ or RLRE | `stack::normal`, `release_indication` and `release_confirm` |
 //! | PLEASE TOKENS without RTTP | `stack::upper`, `token_please_indication` |
 //! | application protocol 12 or 1 with its octets swapped | `stack::context`, `of_application_protocol` |
+//! | RTAB with a universal tag | `rtse::apdu`, `parse_rtab` |
 //! | RTORQ or RTOAC without sizes, modes or application protocol | `rtse::apdu`, `stack::context` |
 
 /// An enum of states or events: every variant with the name that logs use.

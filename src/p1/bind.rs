@@ -57,6 +57,16 @@ pub enum BindError {
 }
 
 impl BindError {
+    /// Its name in MTABindError.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            BindError::Busy => "busy",
+            BindError::AuthenticationError => "authentication-error",
+            BindError::UnacceptableDialogueMode => "unacceptable-dialogue-mode",
+            BindError::UnacceptableSecurityContext => "unacceptable-security-context",
+        }
+    }
+
     /// The code on the wire.
     pub const fn code(self) -> i64 {
         self as i64

@@ -236,10 +236,17 @@ impl<E: Engine> Shard<E> {
 
     /// The partner refuses our bind or recovery. In normal mode only its bind error says that it is busy.
     pub(super) fn bind_refused(&mut self, connection: &mut Connection, refusal: &BindRefusal) {
-        let busy = BindError::Busy.code();
-        let is_busy = || bind::decode_bind_error(&refusal.bind_error).is_ok_and(|it| it == busy);
-        let transient = refusal.transient || is_busy();
-        tracing::warn!(peer = %connection.peer, layer = refusal.layer.as_str(), reason = refusal.text, transient, "the partner refused the bind");
+        let error = bind::decode_bind_error(&refusal.bind_error).ok();
+        let error = error.and_then(BindError::from_code);
+        let transient = refusal.transient || error == Some(BindError::Busy);
+        tracing::warn!(
+            peer = %connection.peer,
+            layer = refusal.layer.as_str(),
+            reason = refusal.text,
+            bind_error = error.map_or("none", BindError::as_str),
+            transient,
+            "the partner refused the bind"
+        );
         if transient || !self.recovery_refused(connection) {
             connection.fault = Some(if transient { LinkFault::Busy } else { LinkFault::Refused });
         }

@@ -368,28 +368,48 @@ impl<E: Engine> Shard<E> {
         let snapshot = std::sync::Arc::clone(&self.snapshot);
         let settings = snapshot.connector(connector);
         let Some(mut sending) = self.take_sending(connection, connector) else { return };
-        let queued = &mut sending.queued;
-        queued.refusal_count = queued.refusal_count.saturating_add(1);
-        let count = u32::from(queued.refusal_count);
-        let given_up =
-            reason == TransferRefusal::Permanent || settings.transfer_retry.is_exhausted(count);
         tracing::warn!(
             mts_identifier = %metadata::identifier_text(&sending.identifier),
             connector = settings.name,
             ?reason,
-            count,
-            "{}",
-            if given_up { "transfer refused: held for the operator" } else { "transfer refused: tried again" }
+            "transfer refused"
         );
-        if given_up {
-            self.hold_refused(sending.queued);
-        } else {
-            self.pause(connector);
-            // Behind its equals: others may fare better.
-            sending.queued.release_buffers();
-            self.state(connector).queue.push(sending.queued);
+        if reason == TransferRefusal::Permanent {
+            sending.queued.refusal_count = u16::MAX;
         }
+        self.try_again(connector, sending.queued);
         self.became_idle(connection);
+    }
+
+    /// Puts a message that the partner did not take behind its equals, to be tried after a while: others may
+    /// fare better.
+    pub(super) fn try_again(&mut self, connector: ConnectorIndex, queued: Queued) {
+        let Some(mut queued) = self.count_refusal(connector, queued) else { return };
+        self.pause(connector);
+        queued.release_buffers();
+        self.state(connector).queue.push(queued);
+        self.active.push(connector.0);
+    }
+
+    /// Counts that the partner did not take a message; one that it did not take too often is held for the
+    /// operator.
+    pub(super) fn count_refusal(
+        &mut self,
+        connector: ConnectorIndex,
+        mut queued: Queued,
+    ) -> Option<Queued> {
+        let settings = self.snapshot.connector(connector);
+        queued.refusal_count = queued.refusal_count.saturating_add(1);
+        if !settings.transfer_retry.is_exhausted(u32::from(queued.refusal_count)) {
+            return Some(queued);
+        }
+        tracing::warn!(
+            reference = ?queued.reference,
+            connector = settings.name,
+            "not taken for good, or too often: held for the operator"
+        );
+        self.hold_refused(queued);
+        None
     }
 
     /// Sends nothing for a while: the partner has refused a transfer, perhaps not the first.

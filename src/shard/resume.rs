@@ -133,7 +133,7 @@ impl<E: Engine> Shard<E> {
             if resumption.end_sent {
                 self.note_doubt(connector, &identifier);
             }
-            self.put_back(connector, queued);
+            self.try_again(connector, queued);
         }
     }
 
@@ -170,7 +170,9 @@ impl<E: Engine> Shard<E> {
         if sending.resumed.is_some_and(|resumed| resumed.0.end_sent) {
             self.note_doubt(connector, &sending.identifier);
         }
-        self.put_back(connector, sending.queued);
+        if let Some(queued) = self.count_refusal(connector, sending.queued) {
+            self.put_back(connector, queued);
+        }
     }
 
     /// What the partner's abort says of the transfer under way; whether it has been dealt with.
@@ -414,16 +416,12 @@ impl<E: Engine> Shard<E> {
         resumption: TransferResumption,
     ) {
         let Some(connector) = connection.connector else { return };
-        let policy = self.snapshot.connector(connector).transfer_retry;
-        let Some(mut sending) = self.take_sending(connection, connector) else { return };
-        sending.queued.refusal_count = sending.queued.refusal_count.saturating_add(1);
-        let count = u32::from(sending.queued.refusal_count);
-        if policy.is_exhausted(count) {
-            self.hold_refused(sending.queued);
-        } else {
+        let Some(sending) = self.take_sending(connection, connector) else { return };
+        if let Some(queued) = self.count_refusal(connector, sending.queued) {
             self.pause(connector);
             // The peer has said that it is not responsible: nothing is in doubt.
             let resumption = TransferResumption { end_sent: false, ..resumption };
+            let sending = Sending { queued, ..sending };
             if let Some(sending) = self.interrupt(connector, sending, Some(resumption)) {
                 self.put_back(connector, sending.queued);
             }

@@ -26,6 +26,8 @@ pub(in crate::osi) const NORMAL: Tags = Tags { rtorq: 0xb0, rtoac: 0xb1, rtorj: 
 pub(in crate::osi) const X410: Tags = Tags { rtorq: 0xa1, rtoac: 0xa1, rtorj: 0x31, rtab: 0x31 };
 
 /// Checkpoint size and window where the APDU names none.
+/// RTAB with the class of its tag lost.
+const RTAB_UNIVERSAL: u8 = 0x36;
 const CHECKPOINT_SIZE_KIB_DEFAULT: u32 = 0;
 const WINDOW_SIZE_DEFAULT: u32 = 3;
 
@@ -178,7 +180,12 @@ impl Tags {
 
     /// Reads an RTAB: its reason, if it names one.
     pub(in crate::osi) fn parse_rtab(self, octets: &[u8]) -> Result<Option<u32>, Error> {
-        number(tlv::expect(&mut &*octets, self.rtab).map_err(ber)?.content, 0x80)
+        // A foreign stack writes its tag as a universal one.
+        let tag = match octets.first() {
+            Some(&RTAB_UNIVERSAL) => RTAB_UNIVERSAL,
+            _ => self.rtab,
+        };
+        number(tlv::expect(&mut &*octets, tag).map_err(ber)?.content, 0x80)
     }
 }
 
@@ -237,5 +244,14 @@ mod tests {
                 assert_eq!(tags.parse_rtorq(&tags.rtorq(&open)), Ok(open.clone()));
             }
         }
+    }
+
+    #[test]
+    fn an_abort_is_read_with_either_tag() {
+        for tags in [NORMAL, X410] {
+            assert_eq!(tags.parse_rtab(&tags.rtab(3)), Ok(Some(3)));
+            assert_eq!(tags.parse_rtab(b"\x36\x03\x80\x01\x03"), Ok(Some(3)));
+        }
+        assert!(NORMAL.parse_rtab(b"\x30\x03\x80\x01\x03").is_err());
     }
 }
