@@ -283,11 +283,6 @@ fn lock_store(directory: &Path) -> Result<OwnedFd, NodeError> {
 /// Binds an address without listening, so that its port is ours before the shards listen on it.
 fn reserve(address: SocketAddr) -> Result<(Socket, SocketAddr), NodeError> {
     let reserve = || -> io::Result<(Socket, SocketAddr)> {
-        // Shards share the address by SO_REUSEPORT; with another relay it would be shared as well.
-        let alone = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        alone.set_reuse_address(true)?;
-        alone.bind(&address.into())?;
-        drop(alone);
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(true)?;
