@@ -19,7 +19,7 @@ pub enum Fault {
     WrongConfirmation,
     /// It recovers no association, but resumes transfers.
     NoRecovery,
-    /// It knows nothing of what broke off.
+    /// It knows nothing of what broke off: it resumes no transfer, neither the partner's nor its own.
     Forget,
 }
 

@@ -350,7 +350,8 @@ impl<E: Engine, S: Script> Endpoint<E, S> {
         if let (true, Some(stack)) = (std::mem::take(&mut peer.is_up), stack) {
             self.memory.break_off(stack, peer.completed, std::mem::take(&mut peer.transfer));
         }
-        let resumption = stack.and_then(Stack::transfer_resumption);
+        let forgets = self.fault == Some(Fault::Forget);
+        let resumption = stack.filter(|_| !forgets).and_then(Stack::transfer_resumption);
         if let Some(transfer) = peer.sending.take()
             && let Some(transfer) = self.memory.interrupt(transfer, resumption)
         {

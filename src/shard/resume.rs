@@ -145,6 +145,11 @@ impl<E: Engine> Shard<E> {
         let resumes = next.is_some();
         if let Some(Interrupted { queued, identifier, resumption, until, .. }) = next {
             self.state(connector).idle.retain(|idle| *idle != key);
+            // A partner that has forgotten takes for a new transfer what begins at its first octet.
+            if resumption.end_sent && resumption.checkpoint == 0 && connection.recovering.is_none()
+            {
+                self.note_doubt(connector, &identifier);
+            }
             tracing::info!(
                 mts_identifier = %metadata::identifier_text(&identifier),
                 octets_confirmed = resumption.octets_confirmed,

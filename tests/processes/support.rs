@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use p1relay::base::clock::Now;
+use p1relay::endpoint::fault::Fault;
 use p1relay::endpoint::receive::Receiver;
 use p1relay::endpoint::send::{Sender, Source};
 use p1relay::endpoint::template::{Template, TemplateConfig};
@@ -351,11 +352,17 @@ pub(crate) struct Player<S> {
 }
 
 impl<S: Script + Send + 'static> Player<S> {
-    fn start(config: EndpointConfig, listen: Option<SocketAddr>, script: S) -> Player<S> {
+    fn start(
+        config: EndpointConfig,
+        listen: Option<SocketAddr>,
+        fault: Option<Fault>,
+        script: S,
+    ) -> Player<S> {
         let progress = Arc::new(Progress::default());
         let watched = Watched { script, progress: Arc::clone(&progress) };
         let thread = std::thread::spawn(move || {
-            let mut endpoint = Endpoint::new(Epoll::new().unwrap(), config, watched);
+            let mut endpoint =
+                Endpoint::new(Epoll::new().unwrap(), config, watched).with_fault(fault);
             if let Some(address) = listen {
                 endpoint.listen(address).unwrap();
             }
@@ -450,7 +457,8 @@ pub(crate) fn start_sender(site: &Site, load: &Load) -> Player<Sender> {
         .with_manifest(Box::new(BufWriter::new(manifest)));
     let config =
         config(SENDERS[usize::from(load.sender)], Some((site.port.address, load.associations)));
-    Player::start(config, None, script)
+    // It resumes nothing: what a broken connection leaves unconfirmed comes back, and is sent again.
+    Player::start(config, None, Some(Fault::Forget), script)
 }
 
 /// Starts `RECEIVER`, which adds what it gets to the list `received` of the folder.
@@ -458,7 +466,7 @@ pub(crate) fn start_receiver(site: &Site) -> Player<Receiver> {
     let path = site.folder.path().join("received");
     let manifest = File::options().create(true).append(true).open(path).unwrap();
     let script = Receiver::new(None).with_manifest(Box::new(BufWriter::new(manifest)));
-    Player::start(config("RECEIVER", None), Some(site.receiver.address), script)
+    Player::start(config("RECEIVER", None), Some(site.receiver.address), None, script)
 }
 
 /// The lines of a manifest: the local part of the MTS-identifier, and the content's digest.
