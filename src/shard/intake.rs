@@ -25,6 +25,7 @@ use crate::base::limits::{
 };
 use crate::ber;
 use crate::io::{Engine, Operation};
+use crate::mta::activity::NameReference;
 use crate::mta::decide::{Context, Hop, decide};
 use crate::mta::metadata::{self, Metadata};
 use crate::osi::rtse::external::Enclosure;
@@ -32,7 +33,7 @@ use crate::osi::rtse::{AbortReason, TransferRefusal};
 use crate::osi::stack::Negotiated;
 use crate::p1;
 use crate::p1::scan::{ApduKind, Priority, Progress, Scan, scan, scan_prefix};
-use crate::routing::LinkState;
+use crate::routing::{ConnectorIndex, LinkState};
 use crate::store::{self, Chunks};
 
 /// How long a finished transfer waits for room in the log before its sender is asked to come again.
@@ -160,6 +161,24 @@ impl Streamed {
         self.head_complete = scan_prefix(apdu, scratch)? == Progress::Complete;
         Ok(())
     }
+}
+
+/// An APDU that was scanned, as it came in.
+pub(super) struct Received<'a> {
+    /// The MTS-APDU, or enough of its beginning to hold the envelope.
+    pub(super) head: &'a [u8],
+    /// Where it stands in the octets that are stored.
+    pub(super) apdu_start: usize,
+    /// How long it is, octets.
+    pub(super) apdu_size: usize,
+    /// How many octets are stored.
+    pub(super) body_size: usize,
+    /// Those of them that are not in the log yet.
+    pub(super) staged: &'a [u8],
+    /// Where the others went.
+    pub(super) streamed: Option<(&'a mut Chunks, &'a mut Kept)>,
+    /// By which connector it came.
+    pub(super) connector: Option<ConnectorIndex>,
 }
 
 impl<E: Engine> Shard<E> {
@@ -336,17 +355,53 @@ impl<E: Engine> Shard<E> {
         };
         let (apdu_start, apdu_size) =
             self.scan_transfer(&mut connection.intake, whole, &negotiated)?;
-        let snapshot = std::sync::Arc::clone(&self.snapshot);
         let Connection { intake, connector, key, committing, association, .. } = connection;
         let known = association.as_ref().filter(|_| connector.is_some());
         let activity = known.into_iter().flat_map(|it| activity_references(&it.stack));
+        let body_size = intake.size + whole.len();
         let staged = if whole.is_empty() { &intake.staging[..] } else { whole };
-        let (head, mut streamed) = match intake.streamed.as_deref_mut() {
+        let (head, streamed) = match intake.streamed.as_deref_mut() {
             None => (&staged[apdu_start..apdu_start + apdu_size], None),
             Some(Streamed { head, chunks, kept, .. }) => {
                 (&head[apdu_start..], Some((chunks, kept)))
             }
         };
+        let connection_key = *key;
+        let received = Received {
+            head,
+            apdu_start,
+            apdu_size,
+            body_size,
+            staged,
+            streamed,
+            connector: *connector,
+        };
+        let is_ours = self.append_received(received, activity, |targets| Pending::Intake {
+            connection: connection_key,
+            apdu_size: apdu_size as u32,
+            targets,
+        })?;
+        if !is_ours {
+            self.abandon_intake(connection);
+            self.acknowledge_unstored(connection);
+            return Ok(());
+        }
+        *committing = true;
+        intake.reset();
+        Ok(())
+    }
+
+    /// Decides on an APDU that was scanned, and appends it; what waits for it to be durable is made by
+    /// `pending`. `false` when no recipient is ours: then nothing is kept of it.
+    pub(super) fn append_received<'a>(
+        &mut self,
+        received: Received<'_>,
+        activity: impl Iterator<Item = NameReference<'a>>,
+        pending: impl FnOnce(SmallVec<[(Hop, Queued); 1]>) -> Pending,
+    ) -> Result<bool, IntakeError> {
+        let Received { head, apdu_start, apdu_size, body_size, staged, mut streamed, connector } =
+            received;
+        let snapshot = std::sync::Arc::clone(&self.snapshot);
         decide(
             head,
             &self.scan,
@@ -383,9 +438,7 @@ impl<E: Engine> Shard<E> {
         );
         if self.decision.targets().is_empty() {
             tracing::warn!(mts_identifier = %metadata::identifier_text(identifier), inbound, "no recipient is ours: nothing to relay");
-            self.abandon_intake(connection);
-            self.acknowledge_unstored(connection);
-            return Ok(());
+            return Ok(false);
         }
         let undivided = self.decision.is_undivided();
         let mut attempted = 0;
@@ -431,7 +484,6 @@ impl<E: Engine> Shard<E> {
             kept.keep(appended.body.clone());
             std::mem::replace(kept, Kept::new(&self.kept_total))
         });
-        let body_size = (intake.size + whole.len()) as u32;
         let targets: SmallVec<[(Hop, Queued); 1]> = self
             .decision
             .targets()
@@ -446,7 +498,7 @@ impl<E: Engine> Shard<E> {
                     arrived: self.now.wall,
                     recipients: (!undivided)
                         .then(|| Box::new(target.recipients.clone().into_boxed_slice())),
-                    body_size,
+                    body_size: body_size as u32,
                     apdu_start: apdu_start as u32,
                     apdu_size: apdu_size as u32,
                     target: index as u16,
@@ -468,10 +520,8 @@ impl<E: Engine> Shard<E> {
             };
             tracing::warn!(mts_identifier = %metadata::identifier_text(identifier), inbound, reason, "held");
         }
-        entry.insert(Pending::Intake { connection: *key, apdu_size: apdu_size as u32, targets });
-        *committing = true;
-        intake.reset();
-        Ok(())
+        entry.insert(pending(targets));
+        Ok(true)
     }
 
     /// Tries again what found the log without room.
