@@ -6,12 +6,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Deserialize;
 use toml::Spanned;
+use toml::de::DeTable;
 
 use super::Problem;
-use super::connector::{connector, duplicates};
-use super::file::{Connector, File, Mta};
+use super::connector::{connector, duplicates, same_names};
+use super::file::{Connector, File, Mta, SpoolConnector};
 use super::key::{Choice, Named, Number, Seconds};
+use super::spool::{self, delivery_point};
 use crate::base::limits::{
     ESTABLISHMENT_DELAY_S_MAX, LOG_COUNT_MAX, MTA_NAME_SIZE_MAX, SELECTOR_SIZE_MAX,
     UNBOUND_CONNECTION_COUNT_MAX,
@@ -25,7 +28,7 @@ use crate::shard::settings::Settings;
 /// # Errors
 /// Every problem found, in the order of their lines.
 pub fn check(text: &str, directory: &Path) -> Result<Settings, Vec<Problem>> {
-    let file: File = toml::from_str(text).map_err(|error| {
+    let (file, points) = read(text).map_err(|error| {
         let line = error.span().map_or(1, |span| line_of(text, span.start));
         vec![Problem {
             line,
@@ -34,12 +37,19 @@ pub fn check(text: &str, directory: &Path) -> Result<Settings, Vec<Problem>> {
         }]
     })?;
     let mut checker = Checker { text, problems: Vec::new() };
-    let settings = checker.settings(&file, directory);
+    let settings = checker.settings(&file, &points, directory);
     checker.problems.sort_by_key(|problem| problem.line);
     match settings {
         Some(settings) if checker.problems.is_empty() => Ok(settings),
         _ => Err(checker.problems),
     }
+}
+
+/// The file, and its delivery points with their places among the connectors.
+fn read(text: &str) -> Result<(File, Vec<(usize, Spanned<SpoolConnector>)>), toml::de::Error> {
+    let mut document = DeTable::parse(text)?;
+    let points = spool::take_out(document.get_mut())?;
+    Ok((File::deserialize(toml::Deserializer::from(document))?, points))
 }
 
 /// Keys less like each other than this are not taken for one misspelt.
@@ -53,8 +63,23 @@ fn remedy_for(message: &str) -> String {
     if let Some(key) =
         message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next())
     {
-        let rows = Mta::rows().into_iter().chain(Connector::rows());
-        let near = rows
+        let rows = || {
+            let connectors = Connector::rows().into_iter().chain(SpoolConnector::rows());
+            Mta::rows().into_iter().chain(connectors)
+        };
+        // A key that is known elsewhere stands in the wrong table.
+        if rows().any(|row| row.key == key) {
+            return match SpoolConnector::rows().iter().any(|row| row.key == key) {
+                true => {
+                    "remove it, or write kind = \"spool\" for a local delivery point".to_owned()
+                }
+                false => {
+                    "remove it: it is a key of another table, or of the other kind of connector"
+                        .to_owned()
+                }
+            };
+        }
+        let near = rows()
             .map(|row| (strsim::jaro_winkler(key, row.key), row.key))
             .filter(|(likeness, _)| *likeness > LIKENESS_MIN)
             .max_by(|left, right| left.0.total_cmp(&right.0));
@@ -93,7 +118,12 @@ impl Checker<'_> {
         self.problems.push(Problem { line, reason: reason.into(), remedy: remedy.into() });
     }
 
-    fn settings(&mut self, file: &File, directory: &Path) -> Option<Settings> {
+    fn settings(
+        &mut self,
+        file: &File,
+        points: &[(usize, Spanned<SpoolConnector>)],
+        directory: &Path,
+    ) -> Option<Settings> {
         let mta = file.mta.get_ref();
         let mta_name = self.mta_name(&mta.name);
         let domain = self.domain(&mta.domain);
@@ -136,6 +166,12 @@ impl Checker<'_> {
             connectors.push(connector(self, written.get_ref(), mta_name, &mta.password));
         }
         duplicates(self, &file.connector);
+        for (index, written) in points {
+            let point = delivery_point(self, written.get_ref(), domain.as_ref(), directory);
+            connectors.insert(*index, point?);
+        }
+        let names = file.connector.iter().map(|it| &it.get_ref().name);
+        same_names(self, names.chain(points.iter().map(|(_, it)| &it.get_ref().name)));
         let io = self.choice(&mta.io);
         let segment_size = self.number(&mta.segment_size_mib) << 20;
         let segment_count_max = self.number(&mta.segment_count_max) as usize;

@@ -12,13 +12,14 @@ use super::Shard;
 use super::connection::Connection;
 use super::mail::Mail;
 use super::queue::{Attempt, Queued};
-use super::token::ConnectionKey;
+use super::token::{ConnectionKey, Subject};
 use crate::base::buffer::Lease;
 use crate::base::limits::RESIDENT_MESSAGE_COUNT_MAX;
 use crate::io::Engine;
 use crate::mta::decide::Hop;
 use crate::osi::rtse::TransferRefusal;
 use crate::routing::ConnectorIndex;
+use crate::spool::port::Refusal;
 use crate::store::{self, Confirm, MessageReference, Outcome};
 
 /// What an answer of the log is waited for by.
@@ -27,6 +28,17 @@ pub(crate) enum Pending {
     Intake {
         /// Where it came in.
         connection: ConnectionKey,
+        /// Size of the APDU, octets.
+        apdu_size: u32,
+        /// Where it goes.
+        targets: SmallVec<[(Hop, Queued); 1]>,
+    },
+    /// A submission to answer and to queue.
+    Submission {
+        /// The delivery point's connector.
+        connector: ConnectorIndex,
+        /// The thread's name for it.
+        number: u64,
         /// Size of the APDU, octets.
         apdu_size: u32,
         /// Where it goes.
@@ -85,6 +97,14 @@ impl<E: Engine> Shard<E> {
                 self.record_durable(connection);
                 self.acknowledge_paced(connection, apdu_size, hop);
             }
+            Some(Pending::Submission { connector, number, apdu_size, targets }) => {
+                for (hop, queued) in targets {
+                    self.queue(hop, queued);
+                }
+                self.counters.transfers_in.add(1);
+                self.counters.octets_in.add(u64::from(apdu_size));
+                self.answer_submission(connector, number, Ok(()));
+            }
             Some(Pending::Attempt { owner, connector, reference, target }) => {
                 self.tell(owner, Mail::AttemptConfirm { connector, reference, target });
             }
@@ -107,6 +127,9 @@ impl<E: Engine> Shard<E> {
                     self.mark_dirty(&mut connection);
                     self.connections.put_back(connection);
                 }
+            }
+            Some(Pending::Submission { connector, number, .. }) => {
+                self.answer_submission(connector, number, Err(Refusal::Busy));
             }
             Some(Pending::Fetch { owner, transfer }) => {
                 self.tell(owner, Mail::FetchConfirm { transfer, octets: None });
@@ -389,10 +412,10 @@ impl<E: Engine> Shard<E> {
 
     /// Gives back what was read for a transfer.
     fn fetched(&mut self, transfer: u64, octets: Option<Lease>) {
-        if let Some(super::token::Subject::Connection(key)) =
-            super::token::Subject::from_word(transfer)
-        {
-            self.transfer_fetched(key, octets);
+        match Subject::from_word(transfer) {
+            Some(Subject::Connection(key)) => self.transfer_fetched(key, octets),
+            Some(Subject::DeliveryPoint(connector)) => self.delivery_fetched(connector, octets),
+            _ => {}
         }
     }
 }

@@ -18,6 +18,8 @@ pub(crate) enum Subject {
     },
     /// A connector's retry time, by its index.
     Connector(u16),
+    /// A delivery point, by its connector's index.
+    DeliveryPoint(u16),
     /// Nobody waits for it.
     Nobody,
 }
@@ -39,6 +41,7 @@ impl Subject {
             Subject::Log { slot, token } => 2 << 56 | u64::from(slot) << 32 | u64::from(token),
             Subject::Connector(index) => 3 << 56 | u64::from(index),
             Subject::Nobody => 4 << 56,
+            Subject::DeliveryPoint(index) => 5 << 56 | u64::from(index),
         }
     }
 
@@ -52,6 +55,7 @@ impl Subject {
             2 => Some(Subject::Log { slot: (word >> 32) as u8, token: word as u32 }),
             3 => Some(Subject::Connector(word as u16)),
             4 => Some(Subject::Nobody),
+            5 => Some(Subject::DeliveryPoint(word as u16)),
             _ => None,
         }
     }

@@ -8,4 +8,5 @@ mod connector;
 mod fallback;
 mod kill;
 mod restart;
+mod spool;
 mod support;
