@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Finished, PATIENCE, Port, Setting, Site, finish, program};
+use crate::support::{Finished, PATIENCE, Setting, Site, finish, program};
+use support::port::Port;
 
 const SETTING: Setting = Setting { shards: 1, mta_lines: "io = \"epoll\"", associations: 1 };
 
