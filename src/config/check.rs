@@ -14,7 +14,7 @@ use super::Problem;
 use super::connector::{connector, duplicates, same_names};
 use super::file::{Connector, File, Mta, SpoolConnector};
 use super::key::{Choice, Named, Number, Seconds};
-use super::spool::{self, delivery_point};
+use super::spool::{self, Placed, delivery_point};
 use crate::base::limits::{
     ESTABLISHMENT_DELAY_S_MAX, LOG_COUNT_MAX, MTA_NAME_SIZE_MAX, SELECTOR_SIZE_MAX,
     UNBOUND_CONNECTION_COUNT_MAX,
@@ -46,7 +46,7 @@ pub fn check(text: &str, directory: &Path) -> Result<Settings, Vec<Problem>> {
 }
 
 /// The file, and its delivery points with their places among the connectors.
-fn read(text: &str) -> Result<(File, Vec<(usize, Spanned<SpoolConnector>)>), toml::de::Error> {
+fn read(text: &str) -> Result<(File, Vec<Placed>), toml::de::Error> {
     let mut document = DeTable::parse(text)?;
     let points = spool::take_out(document.get_mut())?;
     Ok((File::deserialize(toml::Deserializer::from(document))?, points))
@@ -118,12 +118,7 @@ impl Checker<'_> {
         self.problems.push(Problem { line, reason: reason.into(), remedy: remedy.into() });
     }
 
-    fn settings(
-        &mut self,
-        file: &File,
-        points: &[(usize, Spanned<SpoolConnector>)],
-        directory: &Path,
-    ) -> Option<Settings> {
+    fn settings(&mut self, file: &File, points: &[Placed], directory: &Path) -> Option<Settings> {
         let mta = file.mta.get_ref();
         let mta_name = self.mta_name(&mta.name);
         let domain = self.domain(&mta.domain);

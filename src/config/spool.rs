@@ -20,22 +20,23 @@ use crate::spool::SpoolSettings;
 /// What `kind` says of a delivery point.
 pub(super) const KIND: &str = "spool";
 
+/// A delivery point as it was written, and its place among the connectors.
+pub(super) type Placed = (usize, Spanned<SpoolConnector>);
+
 /// Takes the delivery points out of a document, each with its place among the connectors.
 ///
 /// # Errors
 /// The first one that is not of their shape.
-pub(super) fn take_out(
-    document: &mut DeTable<'_>,
-) -> Result<Vec<(usize, Spanned<SpoolConnector>)>, toml::de::Error> {
+pub(super) fn take_out(document: &mut DeTable<'_>) -> Result<Vec<Placed>, toml::de::Error> {
     let mut found = Vec::new();
     let Some(DeValue::Array(connectors)) = document.get_mut("connector").map(Spanned::get_mut)
     else {
         return Ok(found);
     };
     let mut partners = Vec::new();
-    for (index, connector) in
-        std::mem::replace(connectors, DeArray::default()).into_iter().enumerate()
-    {
+    let mut all = DeArray::default();
+    std::mem::swap(connectors, &mut all);
+    for (index, connector) in all.into_iter().enumerate() {
         let kind = connector.get_ref().get("kind").and_then(|kind| kind.get_ref().as_str());
         if kind == Some(KIND) {
             let span = connector.span();

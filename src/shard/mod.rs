@@ -22,6 +22,7 @@ mod connector;
 pub mod counters;
 mod dispatch;
 mod intake;
+mod intake_error;
 mod kept;
 mod lifecycle;
 mod mail;

@@ -77,13 +77,15 @@ pub enum NodeError {
     Panicked(u16),
 }
 
+/// A delivery point's thread, and where it is met.
+type DeliveryPointThread = (Arc<Port>, JoinHandle<()>);
+
 /// A running relay.
 pub struct Node {
     /// Held while the store is ours.
     _lock: OwnedFd,
     threads: Vec<JoinHandle<Result<(), NodeError>>>,
-    /// The threads of delivery points, with where they are met.
-    delivery_points: Vec<(Arc<Port>, JoinHandle<()>)>,
+    delivery_points: Vec<DeliveryPointThread>,
     wakers: Vec<Waker>,
     counters: Vec<Arc<Counters>>,
     stop: Arc<dyn Fn() + Send + Sync>,
@@ -302,7 +304,7 @@ fn start_delivery_points<D>(
     shared: &Shared<D>,
     superblock: &Superblock,
     wakers: &[Waker],
-) -> Result<Vec<(Arc<Port>, JoinHandle<()>)>, NodeError> {
+) -> Result<Vec<DeliveryPointThread>, NodeError> {
     let snapshot = shared.snapshot.load();
     let mut started = Vec::new();
     for (number, port) in (0..).zip(&shared.ports) {

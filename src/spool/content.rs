@@ -113,7 +113,7 @@ mod tests {
         let constructed = b"\x24\x07\x04\x02ab\x04\x01c";
         for step in [1, 2, 3, 7, 1000] {
             assert_eq!(read(&definite, step), (long.clone(), true));
-            assert_eq!(read(&definite[..200], step).1, false);
+            assert!(!read(&definite[..200], step).1);
             assert_eq!(read(segmented, step), (b"abcd".to_vec(), true));
             assert_eq!(read(constructed, step), (b"abc".to_vec(), true));
             assert_eq!(read(b"\x04\x00", step), (Vec::new(), true));

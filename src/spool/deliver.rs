@@ -6,6 +6,7 @@
 //! message is stored: a delivery that is repeated after a crash replaces what is there, and no other message
 //! does.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write};
@@ -33,8 +34,8 @@ pub struct Deliverer {
     current: Option<Current>,
     /// Whole, and not yet answered.
     ready: Vec<Ready>,
-    /// Whether the directory was prepared.
-    prepared: bool,
+    /// Whether the directory was prepared, and nothing has failed since.
+    prepared: Cell<bool>,
 }
 
 /// A delivery whose pieces come.
@@ -97,7 +98,7 @@ impl Deliverer {
             scan: Scan::new(),
             current: None,
             ready: Vec::new(),
-            prepared: false,
+            prepared: Cell::new(false),
         }
     }
 
@@ -111,10 +112,12 @@ impl Deliverer {
         self.current = Some(Current { number, delivery, taken: 0, state });
     }
 
-    fn prepare(&mut self) -> io::Result<()> {
-        if !self.prepared {
+    /// Makes the directory, unless that was done and nothing has failed since. What waits to be published
+    /// must stay.
+    fn prepare(&self) -> io::Result<()> {
+        if !self.prepared.get() && self.ready.is_empty() {
             files::prepare(&self.directory)?;
-            self.prepared = true;
+            self.prepared.set(true);
         }
         Ok(())
     }
@@ -340,6 +343,7 @@ impl Deliverer {
             %error,
             "cannot deliver; tried again later"
         );
+        self.prepared.set(false);
         Delivered::Later
     }
 

@@ -3,7 +3,11 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 /// What a file is called until it is whole; such names are nobody else's business.
 pub const TEMPORARY_PREFIX: &str = ".tmp-";
@@ -12,12 +16,32 @@ fn temporary(name: &str) -> String {
     format!("{TEMPORARY_PREFIX}{name}")
 }
 
-/// Makes an empty file that has its name only when it is published.
+/// Makes an empty file that has its name only when it is published. Whoever else may write in the directory
+/// cannot have it be another file.
 ///
 /// # Errors
 /// Those of the operating system.
 pub fn create(directory: &Path, name: &str) -> io::Result<File> {
-    File::create(directory.join(temporary(name)))
+    let path = directory.join(temporary(name));
+    remove(&path)?;
+    File::options().write(true).create_new(true).open(path)
+}
+
+/// Opens a file that others have written: a regular one, which is no link to what only we may read, nor a
+/// pipe to wait for.
+///
+/// # Errors
+/// Those of the operating system; `InvalidInput` where it is something else.
+pub fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = File::options().read(true).custom_flags(flags.bits() as i32).open(path);
+    let no_file = || io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
+    match file {
+        Ok(file) if file.metadata()?.is_file() => Ok(file),
+        Ok(_) => Err(no_file()),
+        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => Err(no_file()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Gives a file that is whole and durable its name, in place of any other of that name. The name is durable
@@ -102,5 +126,19 @@ mod tests {
         remove(&directory.join("a")).unwrap();
         remove(&directory.join("a")).unwrap();
         assert!(publish(&directory, "b").is_err());
+    }
+
+    #[test]
+    fn links_and_pipes_are_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (secret, link) = (folder.path().join("secret"), folder.path().join("link"));
+        fs::write(&secret, b"secret").unwrap();
+        std::os::unix::fs::symlink(&secret, &link).unwrap();
+        assert_eq!(open(&link).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(open(folder.path()).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert!(open(&secret).is_ok());
+        std::os::unix::fs::symlink(&secret, folder.path().join(".tmp-out")).unwrap();
+        write(folder.path(), "out", b"message").unwrap();
+        assert_eq!(fs::read(&secret).unwrap(), b"secret");
     }
 }

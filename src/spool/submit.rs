@@ -189,6 +189,8 @@ impl Submitter {
                 "submissions cannot be taken; tried again"
             );
             self.pause(now);
+            // Perhaps a directory is gone, and must be made again.
+            self.prepared = false;
         }
         outcome
     }
@@ -238,12 +240,20 @@ impl Submitter {
             let Some(claim) = file.to_str().and_then(Claim::parse) else { continue };
             if self.is_accepted(&claim) {
                 self.remove(&claim)?;
-            } else {
+            } else if !self.is_under_way(&claim) {
                 self.claim_content(&claim)?;
                 self.claimed.push_back(claim);
             }
         }
         Ok(())
+    }
+
+    fn is_under_way(&self, claim: &Claim) -> bool {
+        let waiting = self.waiting.iter().map(|(_, claim)| claim);
+        let settling = self.settling.iter().map(|(claim, _)| claim);
+        let sending = self.sending.iter().map(|sending| &sending.claim);
+        let mut all = self.claimed.iter().chain(sending).chain(waiting).chain(settling);
+        all.any(|it| it.identifier == claim.identifier)
     }
 
     fn is_accepted(&self, claim: &Claim) -> bool {
@@ -356,7 +366,16 @@ impl Submitter {
 
     /// Reads a claimed envelope and makes the MTS-APDU's beginning.
     fn open(&mut self, claim: &Claim, now: WallTime) -> io::Result<Result<Sending, Problem>> {
-        let envelope = File::open(self.work.join(claim.envelope()))?;
+        let no_file = |what: &str, error: &io::Error| {
+            let remedy = "write a regular file, and rename it";
+            Ok(Err(Problem::new(what, error.to_string(), remedy)))
+        };
+        let envelope = match files::open(&self.work.join(claim.envelope())) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                return no_file("", &error);
+            }
+            envelope => envelope?,
+        };
         if envelope.metadata()?.len() > SPOOL_ENVELOPE_SIZE_MAX {
             let problem = format!("the envelope exceeds {SPOOL_ENVELOPE_SIZE_MAX} octets");
             return Ok(Err(Problem::new("", problem, "submit it in parts")));
@@ -367,13 +386,16 @@ impl Submitter {
             Ok(submission) => submission,
             Err(problem) => return Ok(Err(problem)),
         };
-        let content = match (submission.kind, File::open(self.work.join(claim.content()))) {
+        let content = match (submission.kind, files::open(&self.work.join(claim.content()))) {
             (Kind::Probe, _) => None,
             (Kind::Message, Ok(file)) => Some(file),
             (Kind::Message, Err(error)) if error.kind() == io::ErrorKind::NotFound => {
                 let problem = format!("there was no {}.content", claim.name);
                 let remedy = "write the content first, then rename the envelope to its name";
                 return Ok(Err(Problem::new("", problem, remedy)));
+            }
+            (Kind::Message, Err(error)) if error.kind() == io::ErrorKind::InvalidInput => {
+                return no_file("content", &error);
             }
             (Kind::Message, Err(error)) => return Err(error),
         };
@@ -633,6 +655,10 @@ mod tests {
         place(folder.path(), "good", ENVELOPE, b"x");
         fs::write(folder.path().join("in/alone.json"), ENVELOPE).unwrap();
         fs::write(folder.path().join("in/.hidden.json"), "{").unwrap();
+        let secret = folder.path().join("secret");
+        fs::write(&secret, "not to be sent").unwrap();
+        std::os::unix::fs::symlink(&secret, folder.path().join("in/link.content")).unwrap();
+        fs::write(folder.path().join("in/link.json"), ENVELOPE).unwrap();
         let port = Port::new().unwrap();
         let mut submitter = submitter(folder.path(), 1);
         let all = taken(&mut submitter, &port, NOW);
@@ -644,6 +670,7 @@ mod tests {
         assert_eq!(error("bad")["field"], "recipients[0].address");
         assert!(error("bad")["remedy"].as_str().unwrap().contains("C=GB"));
         assert_eq!(error("huge")["field"], "content");
+        assert_eq!(error("link")["field"], "content");
         assert!(error("alone")["problem"].as_str().unwrap().contains("alone.content"));
         assert!(folder.path().join("in/rejected/bad.content").exists());
         submitter.submitted(all[0].0, Err(Refusal::Busy), NOW);
