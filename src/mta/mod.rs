@@ -7,7 +7,9 @@
 
 pub mod activity;
 pub mod decide;
+pub mod derive;
 pub mod downgrade;
 pub mod metadata;
+pub mod policy;
 pub mod prepare;
 pub mod quirks;

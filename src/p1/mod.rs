@@ -16,6 +16,7 @@ pub mod domain;
 pub mod downgrade;
 mod error;
 pub mod ipm;
+pub mod non_delivery;
 pub mod or_address;
 pub mod patch;
 pub mod scan;

@@ -17,6 +17,7 @@ use crate::base::buffer::Lease;
 use crate::base::limits::RESIDENT_MESSAGE_COUNT_MAX;
 use crate::io::Engine;
 use crate::mta::decide::Hop;
+use crate::mta::derive::Derivation;
 use crate::osi::rtse::TransferRefusal;
 use crate::routing::ConnectorIndex;
 use crate::store::{self, Confirm, MessageReference, Outcome};
@@ -155,13 +156,8 @@ impl<E: Engine> Shard<E> {
     pub(super) fn queue(&mut self, hop: Hop, mut queued: Queued) {
         let connector = match hop {
             Hop::Connector(connector) => connector,
-            Hop::NoRoute | Hop::Loop => {
-                let counter = if hop == Hop::Loop {
-                    &self.counters.held_loop
-                } else {
-                    &self.counters.held_no_route
-                };
-                counter.add(1);
+            Hop::Derive(_) => {
+                self.counters.held_no_route.add(1);
                 queued.release_buffers();
                 return self.held.push(queued);
             }
@@ -382,7 +378,7 @@ impl<E: Engine> Shard<E> {
                     priority: metadata.priority,
                     refusal_count: 0,
                 };
-                self.queue(connector.map_or(Hop::NoRoute, Hop::Connector), queued);
+                self.queue(connector.map_or(Hop::Derive(Derivation::Copy), Hop::Connector), queued);
             }
         }
     }

@@ -354,8 +354,12 @@ impl<E: Engine> Shard<E> {
                 domain: &snapshot.settings.domain,
                 table: &snapshot.table,
                 links: &snapshot.links,
-                partner_domain: &|connector| snapshot.connector(connector).domain_without_loops(),
+                connector: &|connector| snapshot.connector(connector).facts(),
+                policy: &snapshot.settings.policy,
+                now: self.now.wall,
+                apdu_size,
             },
+            None,
             &mut self.decision,
         )?;
         let inbound = connector.map_or("", |connector| snapshot.connector(connector).name.as_str());
@@ -398,7 +402,7 @@ impl<E: Engine> Shard<E> {
                     attempted |= u64::from(soon) << index.min(63);
                     Some(snapshot.connector(connector).name.as_str())
                 }
-                Hop::NoRoute | Hop::Loop => None,
+                Hop::Derive(_) => None,
             };
             metadata::write_target(
                 name,
@@ -461,12 +465,9 @@ impl<E: Engine> Shard<E> {
             })
             .collect();
         for (hop, _) in &targets {
-            let reason = match hop {
-                Hop::Connector(_) => continue,
-                Hop::NoRoute => "no address space matches",
-                Hop::Loop => "every route would make a loop",
-            };
-            tracing::warn!(mts_identifier = %metadata::identifier_text(identifier), inbound, reason, "held");
+            if let Hop::Derive(derivation) = hop {
+                tracing::warn!(mts_identifier = %metadata::identifier_text(identifier), inbound, ?derivation, "held");
+            }
         }
         entry.insert(Pending::Intake { connection: *key, apdu_size: apdu_size as u32, targets });
         *committing = true;

@@ -10,8 +10,9 @@ use p1relay::p1::build::{
     encode_standard_extension,
 };
 use p1relay::p1::domain::GlobalDomainIdentifier;
-use p1relay::p1::downgrade::{Options, UNABLE_TO_DOWNGRADE};
+use p1relay::p1::downgrade::Options;
 use p1relay::p1::ipm::Ipm;
+use p1relay::p1::non_delivery::NonDelivery;
 use p1relay::p1::or_address::OrAddress;
 use p1relay::p1::patch::Patched;
 use p1relay::p1::scan::{Progress, Responsibility, Scan, scan_prefix};
@@ -89,7 +90,7 @@ fn sent(apdu: &[u8], at_hand: &[u8], scan: &Scan, serves: &[usize]) -> Option<(V
             }
         }
         Outgoing::Refused(refusal) => {
-            assert_eq!(refusal, UNABLE_TO_DOWNGRADE);
+            assert_eq!(refusal, NonDelivery::UNABLE_TO_DOWNGRADE);
             return None;
         }
         Outgoing::NeedsContent => panic!("the content is at hand"),
