@@ -22,12 +22,19 @@ use crate::osi::rtse::TransferRefusal;
 use crate::routing::ConnectorIndex;
 use crate::store::{self, Confirm, MessageReference, Outcome};
 
+/// Who hears when an APDU is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The connection that brought it.
+    Association(ConnectionKey),
+}
+
 /// What an answer of the log is waited for by.
 pub(crate) enum Pending {
     /// A message to acknowledge and to queue.
-    Intake {
-        /// Where it came in.
-        connection: ConnectionKey,
+    Admission {
+        /// Who hears of it.
+        source: Source,
         /// Size of the APDU, octets.
         apdu_size: u32,
         /// Where it goes.
@@ -78,13 +85,17 @@ impl<E: Engine> Shard<E> {
             }
         };
         match self.pending.try_remove(ticket as usize) {
-            Some(Pending::Intake { connection, apdu_size, targets }) => {
+            Some(Pending::Admission { source, apdu_size, targets }) => {
                 let hop = targets.first().map(|(hop, _)| *hop);
                 for (hop, queued) in targets {
                     self.queue(hop, queued);
                 }
-                self.record_durable(connection);
-                self.acknowledge_paced(connection, apdu_size, hop);
+                match source {
+                    Source::Association(connection) => {
+                        self.record_durable(connection);
+                        self.acknowledge_paced(connection, apdu_size, hop);
+                    }
+                }
             }
             Some(Pending::Attempt { owner, connector, reference, target }) => {
                 self.tell(owner, Mail::AttemptConfirm { connector, reference, target });
@@ -99,7 +110,7 @@ impl<E: Engine> Shard<E> {
     /// An operation that will never be durable: what came in is refused as a transient problem of ours.
     fn failed(&mut self, ticket: u64) {
         match self.pending.try_remove(ticket as usize) {
-            Some(Pending::Intake { connection, .. }) => {
+            Some(Pending::Admission { source: Source::Association(connection), .. }) => {
                 self.finished(connection, false);
                 if let Some(mut connection) = self.connections.take(connection) {
                     if let Some(association) = &mut connection.association {

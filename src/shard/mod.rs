@@ -4,7 +4,7 @@
 //! snapshot and mailboxes. One turn of the loop: completions in, mail in, timers, commits confirmed,
 //! queues dispatched, then everything that is to be written or sent is submitted at once.
 //!
-//! - [`intake`]: transfer data in, to a committed record.
+//! - [`intake`]: transfer data in; [`admit`]: an APDU, wherever from, to a committed record.
 //! - [`dispatch`]: from a connector's queue to a confirmed transfer out.
 //! - [`connector`]: its associations opened and counted, turns asked for and given.
 //! - [`resume`], [`memory`]: transfers that outlive their connection; [`notes`]: and a crash.
@@ -14,6 +14,7 @@
 //! - [`node`]: the shards of one relay as threads; [`solo`]: one shard, turned by a test.
 
 pub mod addresses;
+mod admit;
 mod bind;
 mod commit;
 mod connection;
