@@ -13,6 +13,8 @@ pub struct NonDelivery {
 }
 
 impl NonDelivery {
+    /// transfer-failure.
+    pub const TRANSFER_FAILURE: NonDelivery = NonDelivery { reason: 0, diagnostic: None };
     /// unable-to-transfer, unrecognised-OR-name.
     pub const UNRECOGNISED_OR_NAME: NonDelivery = unable_to_transfer(0);
     /// unable-to-transfer, loop-detected.

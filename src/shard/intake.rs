@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use super::Shard;
-use super::admit::{Admission, AdmissionError, Arrival};
+use super::admit::{Admission, AdmissionError, Arrival, Origin};
 use super::commit::Source;
 use super::connection::{Connection, Role, Stage};
 use super::kept::Kept;
@@ -359,6 +359,7 @@ impl<E: Engine> Shard<E> {
             streamed,
             apdu_start: apdu_start as u32,
             apdu_size: apdu_size as u32,
+            origin: Origin::default(),
         };
         match self.admit(arrival, activity)? {
             Admission::Appended => {

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::addresses::AddressBook;
+use crate::base::clock::WallTime;
 use crate::connector::{AssociationPolicy, RetryPolicy, Schedule, TransferTimeouts};
 use crate::io::probe::IoChoice;
-use crate::mta::decide::ConnectorFacts;
+use crate::mta::decide::{ConnectorFacts, Context};
 use crate::mta::policy::Policy;
 use crate::mta::quirks::Quirks;
 use crate::osi::stack::StackConfig;
@@ -252,6 +253,24 @@ impl Snapshot {
     /// The shard that holds a connector's queues and associations.
     pub fn owner(&self, connector: ConnectorIndex) -> u16 {
         connector.0 % self.settings.shard_count
+    }
+
+    /// What a decision is made by; `connector` gives the facts of each of ours.
+    pub fn context<'a>(
+        &'a self,
+        connector: &'a dyn Fn(ConnectorIndex) -> ConnectorFacts<'a>,
+        now: WallTime,
+        apdu_size: usize,
+    ) -> Context<'a> {
+        Context {
+            domain: &self.settings.domain,
+            table: &self.table,
+            links: &self.links,
+            connector,
+            policy: &self.settings.policy,
+            now,
+            apdu_size,
+        }
     }
 
     /// Whether a connector's partner stands in our own domain.
