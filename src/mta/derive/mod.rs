@@ -5,12 +5,15 @@
 //! Whoever stores the derived APDU settles the subject's target in the same commit.
 
 use crate::base::clock::WallTime;
-use crate::mta::policy::Policy;
+use crate::mta::policy::{Policy, ReportPolicy};
 use crate::p1::Error;
 use crate::p1::domain::GlobalDomainIdentifier;
 use crate::p1::non_delivery::NonDelivery;
 use crate::p1::patch::Patched;
-use crate::p1::scan::Scan;
+use crate::p1::scan::{ApduKind, Scan};
+
+/// TypeOfMTSUser of a distribution list.
+const DISTRIBUTION_LIST: u8 = 3;
 
 /// What takes the place of some recipients of an APDU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,9 +24,11 @@ pub enum Derivation {
     AlternateRecipient,
     /// A copy goes where this one of the policy's redirections says.
     Redirection(u16),
-    /// A copy goes to the members of this one of the policy's lists; a report that was made for this list
-    /// goes where its report policy says.
+    /// A copy goes to the members of this one of the policy's lists; a report that came for this list goes
+    /// where its report policy says. See [`companion`].
     Expansion(u16),
+    /// A report that came for this one of the policy's lists goes to the list's owner.
+    OwnerReport(u16),
     /// The same once more, for these recipients alone.
     Copy,
     /// Nothing: a report that cannot go on is discarded (X.411 14.3 (unverified)).
@@ -78,6 +83,23 @@ pub enum Derived {
 pub fn needs_content(scan: &Scan, derivation: Derivation, policy: &Policy) -> bool {
     let _ = (scan, derivation, policy);
     false
+}
+
+/// What is derived from the same recipients beside `derivation`, in the same commit, as an APDU of its own
+/// with a local identifier of its own: of an expansion the report that the list was reached, of a report on
+/// members the second one where both originator and owner hear of them.
+pub fn companion(scan: &Scan, derivation: Derivation, acting: &Acting<'_>) -> Option<Derivation> {
+    let Derivation::Expansion(list) = derivation else { return None };
+    match scan.kind {
+        ApduKind::Report => {
+            let list_policy = acting.policy.lists.get(usize::from(list))?.report_policy;
+            (list_policy == ReportPolicy::Both).then_some(Derivation::OwnerReport(list))
+        }
+        ApduKind::Message | ApduKind::Probe => Some(Derivation::Report(Verdict::Delivery {
+            at: acting.now,
+            type_of_mts_user: DISTRIBUTION_LIST,
+        })),
+    }
 }
 
 /// Derives from the subject `apdu`, which may be a prefix that holds the envelope unless
