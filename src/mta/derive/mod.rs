@@ -4,7 +4,14 @@
 //! Pure: the subject's octets, what was decided, the policy and the time give the derived APDU's octets.
 //! Whoever stores the derived APDU settles the subject's target in the same commit.
 
+mod expand;
+mod list_report;
+mod redirect;
+mod report;
+
+use self::redirect::Alternate;
 use crate::base::clock::WallTime;
+use crate::base::limits::ENVELOPE_SIZE_MAX;
 use crate::mta::policy::{Policy, ReportPolicy};
 use crate::p1::Error;
 use crate::p1::domain::GlobalDomainIdentifier;
@@ -81,8 +88,10 @@ pub enum Derived {
 
 /// Whether the subject's content is needed to derive: it is returned by a report.
 pub fn needs_content(scan: &Scan, derivation: Derivation, policy: &Policy) -> bool {
-    let _ = (scan, derivation, policy);
-    false
+    match derivation {
+        Derivation::Report(verdict) => report::returns_content(scan, verdict, policy),
+        _ => false,
+    }
 }
 
 /// What is derived from the same recipients beside `derivation`, in the same commit, as an APDU of its own
@@ -105,8 +114,12 @@ pub fn companion(scan: &Scan, derivation: Derivation, acting: &Acting<'_>) -> Op
 /// Derives from the subject `apdu`, which may be a prefix that holds the envelope unless
 /// [`needs_content`] says otherwise, for these of its recipients, by index; of a report, none.
 ///
+/// What was decided by a policy whose redirection or list is not there becomes a copy, to be decided on
+/// anew.
+///
 /// # Errors
-/// When a part of the subject that must be read is malformed.
+/// When a part of the subject that must be read is malformed, or when a list has more members than an
+/// envelope takes.
 pub fn derive(
     apdu: &[u8],
     scan: &Scan,
@@ -116,6 +129,76 @@ pub fn derive(
     out: &mut Vec<u8>,
     patched: &mut Patched,
 ) -> Result<Derived, Error> {
-    let _ = (apdu, scan, recipients, derivation, acting, out, patched);
-    Ok(Derived::Nothing)
+    out.clear();
+    match derivation {
+        Derivation::Report(verdict) => {
+            let verdicts = recipients.iter().map(|index| (*index, verdict));
+            report::derive(apdu, scan, verdicts, acting, out)
+        }
+        Derivation::AlternateRecipient => {
+            redirect::derive(apdu, scan, recipients, Alternate::OfOriginator, acting, patched)
+        }
+        Derivation::Redirection(index) => {
+            match acting.policy.redirections.get(usize::from(index)) {
+                Some(found) => {
+                    let alternate = Alternate::Assigned(&found.to);
+                    redirect::derive(apdu, scan, recipients, alternate, acting, patched)
+                }
+                None => Ok(redirect::copy(apdu, scan, recipients, patched)),
+            }
+        }
+        Derivation::Expansion(index) | Derivation::OwnerReport(index) => {
+            let Some(list) = acting.policy.lists.get(usize::from(index)) else {
+                return Ok(redirect::copy(apdu, scan, recipients, patched));
+            };
+            match (scan.kind, derivation) {
+                (ApduKind::Message, _) => {
+                    expand::derive(apdu, scan, recipients, list, acting, patched)
+                }
+                // A probe ends at the list: it is answered, and goes to no member.
+                (ApduKind::Probe, _) => Ok(Derived::Nothing),
+                (ApduKind::Report, Derivation::OwnerReport(_)) => {
+                    list_report::derive_for_owner(apdu, scan, list, acting, patched)
+                }
+                (ApduKind::Report, _) => list_report::derive(apdu, scan, list, acting, patched),
+            }
+        }
+        Derivation::Copy => Ok(redirect::copy(apdu, scan, recipients, patched)),
+        Derivation::Discard(_) => Ok(Derived::Nothing),
+    }
+}
+
+/// One report on recipients of several verdicts; otherwise as [`derive`].
+///
+/// # Errors
+/// As of [`derive`].
+pub fn derive_report(
+    apdu: &[u8],
+    scan: &Scan,
+    verdicts: &[(u16, Verdict)],
+    acting: &Acting<'_>,
+    out: &mut Vec<u8>,
+) -> Result<Derived, Error> {
+    out.clear();
+    report::derive(apdu, scan, verdicts.iter().copied(), acting, out)
+}
+
+/// For each recipient of an APDU, by index, whether it is among `recipients`.
+fn members_of(scan: &Scan, recipients: &[u16]) -> Vec<bool> {
+    let mut members = vec![false; scan.recipients.len()];
+    for index in recipients {
+        if let Some(member) = members.get_mut(usize::from(*index)) {
+            *member = true;
+        }
+    }
+    members
+}
+
+/// Refuses an envelope, of so many octets, that we would not take in ourselves.
+fn within_bounds(envelope_size: usize) -> Result<(), Error> {
+    if envelope_size > ENVELOPE_SIZE_MAX {
+        let field = "derived envelope octets";
+        return Err(Error::TooMany { offset: 0, field, maximum: ENVELOPE_SIZE_MAX });
+    }
+    Ok(())
 }
