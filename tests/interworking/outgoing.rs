@@ -199,6 +199,7 @@ fn a_report_is_downgraded_whole() {
         subject_intermediate_trace: None,
         content_type: Some(22),
         content_identifier: None,
+        subject_fields: &[],
         returned_content: Some(&[7; 3000]),
         content_extensions: &[],
         recipients: vec![ReportedRecipient {
@@ -209,6 +210,7 @@ fn a_report_is_downgraded_whole() {
             report_type: ReportType::NonDelivery { reason: 1, diagnostic: Some(47) },
             originally_intended_recipient_name: None,
             supplementary_information: None,
+            extensions: &[],
         }],
     }
     .build();

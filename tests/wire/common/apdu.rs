@@ -101,6 +101,7 @@ pub(crate) fn report(local_identifier: &str, destination: &str, subjects: [&str;
         subject_intermediate_trace: None,
         content_type: Some(22),
         content_identifier: None,
+        subject_fields: &[],
         returned_content: None,
         content_extensions: &[],
         recipients: names
@@ -115,6 +116,7 @@ pub(crate) fn report(local_identifier: &str, destination: &str, subjects: [&str;
                 report_type,
                 originally_intended_recipient_name: None,
                 supplementary_information: None,
+                extensions: &[],
             })
             .collect(),
     }
