@@ -18,6 +18,7 @@ use p1relay::endpoint::template::{Template, TemplateConfig};
 use p1relay::endpoint::{Endpoint, EndpointConfig, Next, Script};
 use p1relay::io::probe::IoChoice;
 use p1relay::io::simulated::{Disk, Simulated, World, WorldConfig};
+use p1relay::mta::policy::Policy;
 use p1relay::osi::stack::StackConfig;
 use p1relay::p1::scan::{Priority, Scan, scan};
 use p1relay::shard::settings::{ConnectorSettings, Settings};
@@ -67,6 +68,7 @@ fn relay(
         establishment_timeout: Duration::from_secs(60),
         unbound_connection_count_max: 1024,
         called_stack: Arc::new(StackConfig::default()),
+        policy: Policy::default(),
         connectors,
     }
 }

@@ -52,6 +52,7 @@ fn settings() -> Settings {
         segment_size: 1 << 20,
         segment_count_max: 16,
         called_stack: Arc::new(StackConfig::default()),
+        policy: p1relay::mta::policy::Policy::default(),
         connectors: connectors(),
     }
 }

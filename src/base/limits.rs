@@ -80,6 +80,18 @@ pub const CONFIRM_QUEUED_COUNT_MAX: u32 = 64;
 pub const CONFIRM_QUEUED_SIZE_MAX: u64 = 16 << 20;
 /// Longest such wait, milliseconds.
 pub const CONFIRM_DELAY_MS_MAX: u64 = 25;
+/// Of so many transfers in a row one goes to a lower priority that waits.
+pub const PRIORITY_TURN_COUNT: u32 = 16;
+/// APDUs that may take each other's place in a row: redirections, expansions.
+pub const DERIVATION_COUNT_MAX: u8 = 16;
+/// APDUs of one shard whose derived ones are being made at once.
+pub const DERIVING_COUNT_MAX: usize = 16;
+/// APDUs that wait for it and keep their committed buffer.
+pub const DERIVING_RESIDENT_COUNT_MAX: usize = 64;
+/// Least time between two searches of a queue for what has expired, milliseconds.
+pub const EXPIRY_SWEEP_INTERVAL_MS: u64 = 1000;
+/// Queued messages that are looked at in such a search for each of these intervals that passes.
+pub const EXPIRY_SWEEP_COUNT_PER_INTERVAL: usize = 65_536;
 /// Messages of one shard's queues that keep their committed buffer; later ones are fetched when sent.
 pub const RESIDENT_MESSAGE_COUNT_MAX: usize = 8192;
 /// Octets of large messages taken in by one shard that stay in the buffers they were committed from.
@@ -170,6 +182,7 @@ const _: () = {
     assert!(SEGMENT_SIZE.is_multiple_of(STORE_BLOCK_SIZE as u64));
     // Where senders are slowed down, marks still come with the messages.
     assert!(2 * CONFIRM_QUEUED_COUNT_MAX as usize <= ATTEMPT_AHEAD_COUNT);
+    assert!(PRIORITY_TURN_COUNT > 1);
     assert!(RECEIVE_BUFFER_COUNT_PER_TURN < RECEIVE_BUFFER_COUNT);
     assert!(RECEIVE_BUFFER_COUNT.is_power_of_two() && RECEIVE_BUFFER_COUNT <= 1 << 15);
     assert!(RECEIVE_BUFFER_COUNT_AHEAD < RECEIVE_BUFFER_COUNT);

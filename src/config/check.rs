@@ -16,6 +16,7 @@ use crate::base::limits::{
     ESTABLISHMENT_DELAY_S_MAX, LOG_COUNT_MAX, MTA_NAME_SIZE_MAX, SELECTOR_SIZE_MAX,
     UNBOUND_CONNECTION_COUNT_MAX,
 };
+use crate::mta::policy::Policy;
 use crate::osi::stack::{ApplicationContext, StackConfig};
 use crate::p1::domain::GlobalDomainIdentifier;
 use crate::shard::settings::Settings;
@@ -156,6 +157,7 @@ impl Checker<'_> {
                 accepted_application_contexts: ApplicationContext::ALL.to_vec(),
                 ..StackConfig::default()
             }),
+            policy: Policy::default(),
             connectors,
         })
     }

@@ -3,9 +3,13 @@
 //! Pure: the same APDU, routing snapshot and link states give the same decision. Only recipients that
 //! are our responsibility are decided on; the others belong to another MTA.
 
+use super::derive::{Derivation, Verdict};
+use super::policy::Policy;
+use crate::base::clock::WallTime;
 use crate::base::limits::TRACE_ELEMENT_COUNT_MAX;
 use crate::p1::Error;
 use crate::p1::domain::{GlobalDomainIdentifier, GlobalDomainIdentifierView};
+use crate::p1::non_delivery::NonDelivery;
 use crate::p1::scan::{ApduKind, Responsibility, Scan};
 use crate::routing::{Address, Candidate, ConnectorIndex, LinkStates, Table};
 
@@ -17,8 +21,25 @@ pub struct Context<'a> {
     pub table: &'a Table,
     /// Which connectors work now.
     pub links: &'a LinkStates,
-    /// Each connector's partner domain, by index; `None` when it is not configured.
-    pub partner_domain: &'a dyn Fn(ConnectorIndex) -> Option<&'a GlobalDomainIdentifier>,
+    /// What is to be known of each connector, by index.
+    pub connector: &'a dyn Fn(ConnectorIndex) -> ConnectorFacts<'a>,
+    /// The policy.
+    pub policy: &'a Policy,
+    /// The time.
+    pub now: WallTime,
+    /// How long the whole APDU is, octets.
+    pub apdu_size: usize,
+}
+
+/// What a decision must know of a connector.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectorFacts<'a> {
+    /// The partner's domain, if a message that was there must not go there again.
+    pub domain: Option<&'a GlobalDomainIdentifier>,
+    /// Largest MTS-APDU that goes there, octets.
+    pub message_size_max: usize,
+    /// Whether it delivers here, and so answers probes.
+    pub is_local: bool,
 }
 
 /// Where some recipients go.
@@ -26,10 +47,8 @@ pub struct Context<'a> {
 pub enum Hop {
     /// Over a connector.
     Connector(ConnectorIndex),
-    /// Nowhere: no address space matches.
-    NoRoute,
-    /// Nowhere: the APDU has been here before, or every route leads where it has been.
-    Loop,
+    /// Nowhere as it is: something takes its place.
+    Derive(Derivation),
 }
 
 /// One next hop with its recipients.
@@ -48,6 +67,8 @@ pub struct Decision {
     spare: Vec<Vec<u16>>,
     /// The hash of each trace element's domain, the oldest first: read once, compared for each route.
     visited: Vec<u64>,
+    deferred_until: Option<WallTime>,
+    expires_at: WallTime,
 }
 
 impl Decision {
@@ -59,6 +80,16 @@ impl Decision {
     /// Whether all recipients that are ours go the same way.
     pub fn is_undivided(&self) -> bool {
         self.targets.len() == 1
+    }
+
+    /// Until when the APDU waits before it goes anywhere.
+    pub fn deferred_until(&self) -> Option<WallTime> {
+        self.deferred_until
+    }
+
+    /// When it expires where it waits.
+    pub fn expires_at(&self) -> WallTime {
+        self.expires_at
     }
 
     fn clear(&mut self) {
@@ -79,7 +110,7 @@ impl Decision {
     }
 }
 
-/// Decides on every recipient of ours. An APDU of whose recipients none is ours gives no target.
+/// Decides on every recipient of ours, or on those among `only`. An APDU of whose recipients none is ours gives no target.
 ///
 /// # Errors
 /// When an O/R name that must be routed is malformed.
@@ -87,9 +118,12 @@ pub fn decide(
     apdu: &[u8],
     scan: &Scan,
     context: &Context<'_>,
+    only: Option<&[u16]>,
     decision: &mut Decision,
 ) -> Result<(), Error> {
     decision.clear();
+    decision.deferred_until = None;
+    decision.expires_at = context.policy.expiry.at(scan.priority, context.now);
     let mut visited = std::mem::take(&mut decision.visited);
     visited.clear();
     visited.extend(scan.trace.iter().map(|element| {
@@ -98,7 +132,7 @@ pub fn decide(
             .map_or(0, |view| view.hash())
     }));
     let trace = Trace { apdu, scan, hashes: &visited };
-    let outcome = decide_by(&trace, context, decision);
+    let outcome = decide_by(&trace, context, only, decision);
     decision.visited = visited;
     outcome
 }
@@ -106,6 +140,7 @@ pub fn decide(
 fn decide_by(
     trace: &Trace<'_>,
     context: &Context<'_>,
+    only: Option<&[u16]>,
     decision: &mut Decision,
 ) -> Result<(), Error> {
     let Trace { apdu, scan, .. } = *trace;
@@ -116,7 +151,8 @@ fn decide_by(
         return Ok(());
     }
     for (index, recipient) in scan.recipients.iter().enumerate() {
-        if recipient.responsibility() == Responsibility::Responsible {
+        let asked = only.is_none_or(|only| only.contains(&(index as u16)));
+        if asked && recipient.responsibility() == Responsibility::Responsible {
             let hop = route(recipient.or_name.octets(apdu), trace, context, looped)?;
             decision.add(hop, Some(index as u16));
         }
@@ -131,22 +167,27 @@ fn route(
     looped: bool,
 ) -> Result<Hop, Error> {
     if looped {
-        return Ok(Hop::Loop);
+        return Ok(undeliverable(NonDelivery::LOOP_DETECTED));
     }
     let address = Address::read(or_name)?;
     let mut matched = false;
     let chosen = context.table.lookup_accepted(&address, |candidates| {
         matched = true;
         choose(candidates, context.links, |candidate| {
-            (context.partner_domain)(candidate.connector)
+            (context.connector)(candidate.connector)
+                .domain
                 .is_some_and(|domain| domain != context.domain && trace.has_visited(domain))
         })
     });
     Ok(match chosen {
         Some(connector) => Hop::Connector(connector),
-        None if matched => Hop::Loop,
-        None => Hop::NoRoute,
+        None if matched => undeliverable(NonDelivery::LOOP_DETECTED),
+        None => undeliverable(NonDelivery::UNRECOGNISED_OR_NAME),
     })
+}
+
+fn undeliverable(why: NonDelivery) -> Hop {
+    Hop::Derive(Derivation::Report(Verdict::NonDelivery(why)))
 }
 
 /// Among equally specific routes that make no loop: links that work first, then the cheapest.

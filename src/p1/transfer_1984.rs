@@ -161,6 +161,7 @@ mod tests {
                 subject_intermediate_trace: None,
                 content_type,
                 content_identifier: None,
+                subject_fields: &[],
                 returned_content: None,
                 content_extensions: &[],
                 recipients: vec![crate::p1::build::ReportedRecipient {
@@ -171,6 +172,7 @@ mod tests {
                     report_type: ReportType::NonDelivery { reason: 1, diagnostic },
                     originally_intended_recipient_name: None,
                     supplementary_information: None,
+                    extensions: &[],
                 }],
             }
             .build_1984()

@@ -4,7 +4,9 @@
 //! snapshot and mailboxes. One turn of the loop: completions in, mail in, timers, commits confirmed,
 //! queues dispatched, then everything that is to be written or sent is submitted at once.
 //!
-//! - [`intake`]: transfer data in, to a committed record.
+//! - [`intake`]: transfer data in; [`admit`]: an APDU, wherever from, to a committed record.
+//! - [`derive`]: what takes the place of recipients: reports, copies, expansions.
+//! - [`waiting`]: messages deferred, messages expired.
 //! - [`dispatch`]: from a connector's queue to a confirmed transfer out.
 //! - [`connector`]: its associations opened and counted, turns asked for and given.
 //! - [`resume`], [`memory`]: transfers that outlive their connection; [`notes`]: and a crash.
@@ -14,11 +16,13 @@
 //! - [`node`]: the shards of one relay as threads; [`solo`]: one shard, turned by a test.
 
 pub mod addresses;
+mod admit;
 mod bind;
 mod commit;
 mod connection;
 mod connector;
 pub mod counters;
+mod derive;
 mod dispatch;
 mod intake;
 mod kept;
@@ -36,6 +40,7 @@ pub mod settings;
 pub mod solo;
 mod stop;
 mod token;
+mod waiting;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -50,6 +55,7 @@ use crate::base::limits::{ENVELOPE_BUFFER_COUNT, ENVELOPE_BUFFER_SIZE};
 use crate::base::timer::Timers;
 use crate::io::{Completion, Engine, Listener, Operation, Outcome};
 use crate::mta::decide::Decision;
+use crate::mta::identifier::Identifiers;
 use crate::p1::patch::Patched;
 use crate::p1::scan::Scan;
 use crate::routing::ConnectorIndex;
@@ -58,6 +64,7 @@ use commit::Pending;
 use connection::Connections;
 use connector::ConnectorState;
 use counters::Counters;
+use derive::Derivations;
 use kept::KeptTotal;
 use mail::{Mail, Mailbox, Route};
 use memory::{AssociationMemory, CompletedNames};
@@ -67,6 +74,7 @@ use resume::Suspended;
 use settings::Snapshot;
 use stop::StopStage;
 use token::{ConnectionKey, Subject};
+use waiting::Deferred;
 
 /// What all shards of a relay share.
 pub(crate) struct Shared<D> {
@@ -97,8 +105,14 @@ pub(crate) struct Shard<E: Engine> {
     pending: Slab<Pending>,
     /// Requests that a log had no room or no buffer for, to be made again.
     put_off: Vec<Mail<E::Detached>>,
-    /// Messages without a route, kept for the operator.
+    /// Messages that cannot be read, kept for the operator.
     held: Vec<Queued>,
+    /// Targets that something takes the place of.
+    derivations: Derivations,
+    /// Targets whose time has not come.
+    deferred: Deferred,
+    /// Of the reports that we originate.
+    identifiers: Identifiers,
     /// Confirmations that wait for a queue to become shorter.
     held_confirmations: HeldConfirmations,
     /// When outcomes that nobody waits for are committed by themselves.
@@ -166,6 +180,7 @@ impl<E: Engine> Shard<E> {
         shared: Arc<Shared<E::Detached>>,
         routes: Vec<Option<Route<E::Detached>>>,
         logs: Vec<Log>,
+        identifiers: Identifiers,
         counters: Arc<Counters>,
     ) -> Shard<E> {
         let snapshot = shared.snapshot.load_full();
@@ -182,6 +197,9 @@ impl<E: Engine> Shard<E> {
             pending: Slab::with_capacity(PENDING_COUNT_EXPECTED),
             put_off: Vec::new(),
             held: Vec::new(),
+            derivations: Derivations::default(),
+            deferred: Deferred::default(),
+            identifiers,
             held_confirmations: HeldConfirmations::default(),
             flush_at: None,
             resident_count: 0,
@@ -256,6 +274,8 @@ impl<E: Engine> Shard<E> {
         self.confirm_commits();
         self.retry_put_off();
         self.retry_blocked();
+        self.queue_due();
+        self.derive_waiting();
         self.dispatch_active();
         self.release_confirmations();
         self.write_notes();
@@ -286,10 +306,15 @@ impl<E: Engine> Shard<E> {
             return Some(self.now.instant);
         }
         let behind = self.routes.iter().flatten().any(Route::is_behind);
-        let waiting = behind || !self.blocked.is_empty() || !self.put_off.is_empty();
+        let waiting = behind
+            || !self.blocked.is_empty()
+            || !self.put_off.is_empty()
+            || self.derivations.is_stalled();
         let soon = (waiting || self.is_waiting_to_stop()).then(|| self.now.instant + RETRY_SOON);
         let confirmation = self.held_confirmations.deadline();
-        [self.timers.next_deadline(), self.flush_at, confirmation, soon].into_iter().flatten().min()
+        let deferred = self.deferred.deadline(self.now);
+        let timer = self.timers.next_deadline();
+        [timer, self.flush_at, confirmation, deferred, soon].into_iter().flatten().min()
     }
 
     fn completed(&mut self, completion: Completion<E::Detached>) {
@@ -315,7 +340,7 @@ impl<E: Engine> Shard<E> {
                     }
                 }
             },
-            Some(Subject::Connector(_) | Subject::Nobody) | None => {}
+            Some(Subject::Connector(_) | Subject::Derivation(_) | Subject::Nobody) | None => {}
         }
     }
 

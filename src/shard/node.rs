@@ -27,6 +27,7 @@ use crate::io::epoll::Epoll;
 use crate::io::probe::{IoChoice, probe_uring};
 use crate::io::uring::Uring;
 use crate::io::{Engine, Waker};
+use crate::mta::identifier::{Identifiers, Issuer};
 use crate::store::{self, Log, LogConfig, Superblock, open_superblock};
 
 /// How often host names are resolved again.
@@ -430,7 +431,10 @@ pub(super) fn open_shard<E: Engine>(
         listeners.push(listener);
         bound.push(address);
     }
-    let mut shard = Shard::new(index, engine, Arc::clone(shared), routes, logs, counters);
+    let identifiers =
+        Identifiers::new(&superblock.uuid, superblock.incarnation, Issuer::Shard(index));
+    let shared = Arc::clone(shared);
+    let mut shard = Shard::new(index, engine, shared, routes, logs, identifiers, counters);
     shard.recover(recovered);
     shard.start(listeners);
     Ok((shard, bound))

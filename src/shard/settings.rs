@@ -8,8 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::addresses::AddressBook;
+use crate::base::clock::WallTime;
 use crate::connector::{AssociationPolicy, RetryPolicy, Schedule, TransferTimeouts};
 use crate::io::probe::IoChoice;
+use crate::mta::decide::{ConnectorFacts, Context};
+use crate::mta::policy::Policy;
 use crate::mta::quirks::Quirks;
 use crate::osi::stack::StackConfig;
 use crate::p1::domain::GlobalDomainIdentifier;
@@ -42,6 +45,8 @@ pub struct Settings {
     pub unbound_connection_count_max: usize,
     /// Our side of the stack towards callers not known yet.
     pub called_stack: Arc<StackConfig>,
+    /// What is decided for all traffic.
+    pub policy: Policy,
     /// The partners.
     pub connectors: Vec<ConnectorSettings>,
 }
@@ -84,6 +89,15 @@ pub struct ConnectorSettings {
 }
 
 impl ConnectorSettings {
+    /// What a decision must know of it.
+    pub fn facts(&self) -> ConnectorFacts<'_> {
+        ConnectorFacts {
+            domain: self.domain_without_loops(),
+            message_size_max: self.message_size_max,
+            is_local: false,
+        }
+    }
+
     /// The partner's domain, if a message that was there before must not go there again.
     pub fn domain_without_loops(&self) -> Option<&GlobalDomainIdentifier> {
         self.domain.as_ref().filter(|domain| !self.quirks.split_domains.contains(domain))
@@ -239,6 +253,24 @@ impl Snapshot {
     /// The shard that holds a connector's queues and associations.
     pub fn owner(&self, connector: ConnectorIndex) -> u16 {
         connector.0 % self.settings.shard_count
+    }
+
+    /// What a decision is made by; `connector` gives the facts of each of ours.
+    pub fn context<'a>(
+        &'a self,
+        connector: &'a dyn Fn(ConnectorIndex) -> ConnectorFacts<'a>,
+        now: WallTime,
+        apdu_size: usize,
+    ) -> Context<'a> {
+        Context {
+            domain: &self.settings.domain,
+            table: &self.table,
+            links: &self.links,
+            connector,
+            policy: &self.settings.policy,
+            now,
+            apdu_size,
+        }
     }
 
     /// Whether a connector's partner stands in our own domain.

@@ -18,6 +18,8 @@ pub(crate) enum Subject {
     },
     /// A connector's retry time, by its index.
     Connector(u16),
+    /// An APDU that something takes the place of, by its slot.
+    Derivation(u32),
     /// Nobody waits for it.
     Nobody,
 }
@@ -39,6 +41,7 @@ impl Subject {
             Subject::Log { slot, token } => 2 << 56 | u64::from(slot) << 32 | u64::from(token),
             Subject::Connector(index) => 3 << 56 | u64::from(index),
             Subject::Nobody => 4 << 56,
+            Subject::Derivation(slot) => 5 << 56 | u64::from(slot),
         }
     }
 
@@ -52,6 +55,7 @@ impl Subject {
             2 => Some(Subject::Log { slot: (word >> 32) as u8, token: word as u32 }),
             3 => Some(Subject::Connector(word as u16)),
             4 => Some(Subject::Nobody),
+            5 => Some(Subject::Derivation(word as u32)),
             _ => None,
         }
     }
@@ -72,6 +76,7 @@ mod tests {
             Subject::Connection(ConnectionKey { slot: u32::MAX, generation: u16::MAX }),
             Subject::Log { slot: 255, token: u32::MAX },
             Subject::Connector(u16::MAX),
+            Subject::Derivation(u32::MAX),
             Subject::Nobody,
         ] {
             assert_eq!(Subject::from_word(subject.to_word()), Some(subject));
