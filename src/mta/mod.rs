@@ -10,6 +10,7 @@ pub mod decide;
 pub mod derive;
 pub mod downgrade;
 pub mod metadata;
+pub mod names;
 pub mod policy;
 pub mod prepare;
 pub mod quirks;

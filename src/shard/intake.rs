@@ -352,6 +352,7 @@ impl<E: Engine> Shard<E> {
             &self.scan,
             &Context {
                 domain: &snapshot.settings.domain,
+                mta_name: &snapshot.settings.mta_name,
                 table: &snapshot.table,
                 links: &snapshot.links,
                 connector: &|connector| snapshot.connector(connector).facts(),

@@ -94,6 +94,7 @@ impl ConnectorSettings {
             domain: self.domain_without_loops(),
             message_size_max: self.message_size_max,
             is_local: false,
+            content_types: None,
         }
     }
 
