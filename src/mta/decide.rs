@@ -17,6 +17,8 @@ use crate::routing::{Address, Candidate, ConnectorIndex, LinkStates, Table};
 pub struct Context<'a> {
     /// Our domain.
     pub domain: &'a GlobalDomainIdentifier,
+    /// Our MTA name, as internal trace has it.
+    pub mta_name: &'a str,
     /// The compiled address spaces.
     pub table: &'a Table,
     /// Which connectors work now.
@@ -40,6 +42,17 @@ pub struct ConnectorFacts<'a> {
     pub message_size_max: usize,
     /// Whether it delivers here, and so answers probes.
     pub is_local: bool,
+    /// The content types that it takes; none: any.
+    pub content_types: Option<&'a [AcceptedContentType]>,
+}
+
+/// A content type that a connector takes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum AcceptedContentType {
+    /// By number: 2 interpersonal messaging of 1984, 22 of 1988.
+    BuiltIn(i64),
+    /// By object identifier, its content octets.
+    Extended(Box<[u8]>),
 }
 
 /// Where some recipients go.
