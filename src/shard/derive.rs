@@ -324,9 +324,18 @@ impl<E: Engine> Shard<E> {
             Task::Derive(derivation) => {
                 let derivation = bounded(derivation, self.scan.kind, work.queued.derivation_count);
                 work.task = Task::Derive(derivation);
-                match self.derive_from(work, start..end, whole) {
-                    Ok(step) => step,
-                    Err(error) => Step::Hold(error.to_string()),
+                match (self.derive_from(work, start..end, whole), derivation) {
+                    (Ok(step), _) => step,
+                    (Err(error), Derivation::Expansion(_))
+                        if self.scan.kind == ApduKind::Message =>
+                    {
+                        tracing::warn!(reference = ?work.queued.reference, %error, "a list cannot be expanded");
+                        work.parts.clear();
+                        let why = NonDelivery::DL_EXPANSION_FAILURE;
+                        work.task = Task::Derive(Derivation::Report(Verdict::NonDelivery(why)));
+                        Step::Wait
+                    }
+                    (Err(error), _) => Step::Hold(error.to_string()),
                 }
             }
             Task::Restate(_) | Task::Decide => {

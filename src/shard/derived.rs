@@ -147,7 +147,11 @@ impl<E: Engine> Shard<E> {
                 };
                 tracing::warn!(mts_identifier = identifier, %why, "a report that cannot go on is discarded");
             } else {
-                tracing::info!(mts_identifier = identifier, ?derivation, "nothing takes the place of these recipients");
+                tracing::info!(
+                    mts_identifier = identifier,
+                    ?derivation,
+                    "nothing takes the place of these recipients"
+                );
             }
             let outcome = if derivation == EXPIRED { Outcome::Expired } else { Outcome::Discarded };
             return Ok(Step::Settle(outcome));
