@@ -64,12 +64,14 @@ impl Mta {
         scan(apdu, &mut self.scan).expect("a valid message");
         let context = Context {
             domain: &self.domain,
+            mta_name: "relay",
             table: &self.table,
             links: &self.links,
             connector: &|_| ConnectorFacts {
                 domain: Some(&self.partner),
                 message_size_max: apdu.len(),
                 is_local: false,
+                content_types: None,
             },
             policy: &self.policy,
             now: ARRIVED,

@@ -14,6 +14,9 @@ pub const BER_DEPTH_MAX: usize = 32;
 pub const RECIPIENT_COUNT_MAX: usize = 4096;
 /// Most elements of trace information (X.411 ub-transfers).
 pub const TRACE_ELEMENT_COUNT_MAX: usize = 512;
+/// How often this MTA may stand in an APDU's internal trace; once more is a loop. Rerouting between the
+/// MTAs of a domain may rightly pass one again.
+pub const OWN_MTA_PASSAGE_COUNT_MAX: usize = 5;
 /// Most extension fields in one envelope, those of its recipients included.
 pub const EXTENSION_COUNT_MAX: usize = 8192;
 /// Most attributes of one O/R address.

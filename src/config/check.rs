@@ -10,13 +10,13 @@ use toml::Spanned;
 
 use super::Problem;
 use super::connector::{connector, duplicates};
-use super::file::{Connector, File, Mta};
+use super::file::{Connector, File, List, Mta, Redirection};
 use super::key::{Choice, Named, Number, Seconds};
+use super::policy::policy;
 use crate::base::limits::{
     ESTABLISHMENT_DELAY_S_MAX, LOG_COUNT_MAX, MTA_NAME_SIZE_MAX, SELECTOR_SIZE_MAX,
     UNBOUND_CONNECTION_COUNT_MAX,
 };
-use crate::mta::policy::Policy;
 use crate::osi::stack::{ApplicationContext, StackConfig};
 use crate::p1::domain::GlobalDomainIdentifier;
 use crate::shard::settings::Settings;
@@ -55,6 +55,7 @@ fn remedy_for(message: &str) -> String {
         message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next())
     {
         let rows = Mta::rows().into_iter().chain(Connector::rows());
+        let rows = rows.chain(Redirection::rows()).chain(List::rows());
         let near = rows
             .map(|row| (strsim::jaro_winkler(key, row.key), row.key))
             .filter(|(likeness, _)| *likeness > LIKENESS_MIN)
@@ -137,6 +138,7 @@ impl Checker<'_> {
             connectors.push(connector(self, written.get_ref(), mta_name, &mta.password));
         }
         duplicates(self, &file.connector);
+        let policy = policy(self, file);
         let io = self.choice(&mta.io);
         let segment_size = self.number(&mta.segment_size_mib) << 20;
         let segment_count_max = self.number(&mta.segment_count_max) as usize;
@@ -157,7 +159,7 @@ impl Checker<'_> {
                 accepted_application_contexts: ApplicationContext::ALL.to_vec(),
                 ..StackConfig::default()
             }),
-            policy: Policy::default(),
+            policy,
             connectors,
         })
     }

@@ -6,7 +6,9 @@ use toml::Spanned;
 
 use super::key::{Choice, Key, Number, Seconds, Switch};
 use super::names::{BilateralInformation, InternalTrace, TimeFormat};
+use super::policy::Submitters;
 use crate::io::probe::IoChoice;
+use crate::mta::policy::{Deferral, ReportPolicy};
 use crate::osi::rtse::DialogueMode;
 use crate::osi::stack::ApplicationContext;
 use crate::p1::downgrade::{CommonName, CriticalExtensions};
@@ -18,14 +20,16 @@ pub(super) struct Row {
     pub(super) key: &'static str,
     /// The default, as it would be written.
     pub(super) default: String,
-    /// Where the default comes from; empty: our own choice.
+    /// The footnote that says where the default comes from; empty: our own choice.
     pub(super) source: &'static str,
     /// What it is.
     pub(super) what: String,
 }
 
 /// The defaults of the X.400 Connector of Microsoft Exchange Server 5.5, article Q234157.
-const CLASSIC: &str = "classic";
+const CLASSIC: &str = "¹";
+/// The maximum time to forced non-delivery of F.410 (unverified).
+const F410: &str = "²";
 
 /// Defines a table of the file as the struct that parses it and the rows that describe it: first the keys that
 /// must be there, then those that have a default, which is the type's unless words are given for it.
@@ -87,6 +91,12 @@ pub(super) struct File {
     /// Its partners.
     #[serde(default)]
     pub(super) connector: Vec<Spanned<Connector>>,
+    /// Recipients that are redirected.
+    #[serde(default)]
+    pub(super) redirection: Vec<Spanned<Redirection>>,
+    /// Distribution lists.
+    #[serde(default)]
+    pub(super) list: Vec<Spanned<List>>,
 }
 
 table! {
@@ -119,6 +129,51 @@ table! {
         establishment_timeout_s: Seconds<60_000, 100>;
         /// connections of one shard that have not bound, 1 to 1024
         unbound_connection_count_max: Option<Spanned<u64>> = "half of the descriptors";
+        /// an urgent message that is not transferred within this time is reported as expired
+        expiry_s_urgent: Seconds<14_400_000>, F410;
+        /// the same for a normal message, and for a probe
+        expiry_s_normal: Seconds<86_400_000>, F410;
+        /// the same for a non-urgent message; a report is discarded then
+        expiry_s_non_urgent: Seconds<129_600_000>, F410;
+        /// what becomes of a message whose deferred delivery time has not come: it waits here, or another MTA defers it
+        deferred_delivery: Choice<Deferral>;
+        /// largest content that a non-delivery report returns, where the originator asks for it; 0: none
+        returned_content_size_max_kib: Number<1024, 0, 65_536>;
+        /// domains, ours perhaps, that a message may enter again after another, as `C=GB;A=CARRIER`
+        split_domain: Vec<Spanned<String>>;
+    }
+}
+
+table! {
+    /// `[[redirection]]`
+    Redirection
+    required {
+        /// whom messages are for, `C=GB;A=CARRIER;S=SMITH`
+        from: Spanned<String>;
+        /// who gets them, unless the originator has forbidden it
+        to: Spanned<String>;
+    }
+    optional {}
+}
+
+table! {
+    /// `[[list]]`
+    List
+    required {
+        /// the distribution list's O/R address
+        address: Spanned<String>;
+        /// its members, a list of O/R addresses
+        member: Vec<Spanned<String>>;
+    }
+    optional {
+        /// who owns it, an O/R address
+        owner: Option<Spanned<String>>;
+        /// who hears of members that are not delivered to
+        report_policy: Choice<ReportPolicy>;
+        /// who may send to it
+        submit_permission: Choice<Submitters>;
+        /// who may send to it, a list of patterns as of an address space
+        submit_pattern: Vec<Spanned<String>> = "anyone";
     }
 }
 

@@ -11,6 +11,7 @@ pub mod derive;
 pub mod downgrade;
 pub mod identifier;
 pub mod metadata;
+pub mod names;
 pub mod policy;
 pub mod prepare;
 pub mod quirks;

@@ -4,8 +4,11 @@
 use std::time::Duration;
 
 use crate::base::clock::WallTime;
+use crate::mta::names::{Addressed, ByAddress};
+use crate::p1::domain::GlobalDomainIdentifier;
 use crate::p1::or_address::OrAddress;
 use crate::p1::scan::Priority;
+use crate::routing::Pattern;
 
 /// The policy of one configuration snapshot.
 #[derive(Debug, Clone)]
@@ -17,9 +20,12 @@ pub struct Policy {
     /// Largest content that a non-delivery report returns, octets.
     pub returned_content_size_max: usize,
     /// Recipients that are redirected, whatever the originator asked for.
-    pub redirections: Vec<RecipientRedirection>,
+    pub redirections: ByAddress<RecipientRedirection>,
     /// Distribution lists that are expanded here.
-    pub lists: Vec<DistributionList>,
+    pub lists: ByAddress<DistributionList>,
+    /// Domains, ours perhaps, that an APDU may enter again after another: their parts are linked by
+    /// others.
+    pub split_domains: Vec<GlobalDomainIdentifier>,
 }
 
 /// Time until forced non-delivery, by priority (F.410 (unverified)).
@@ -73,8 +79,42 @@ pub struct DistributionList {
     pub members: Vec<OrAddress>,
     /// Who owns it.
     pub owner: Option<OrAddress>,
+    /// Who may send to it.
+    pub submit_permission: SubmitPermission,
     /// Who hears of members that are not delivered to.
     pub report_policy: ReportPolicy,
+}
+
+impl Addressed for DistributionList {
+    fn address(&self) -> &OrAddress {
+        &self.address
+    }
+
+    fn related(&self) -> &[OrAddress] {
+        &self.members
+    }
+}
+
+impl Addressed for RecipientRedirection {
+    fn address(&self) -> &OrAddress {
+        &self.from
+    }
+
+    fn related(&self) -> &[OrAddress] {
+        std::slice::from_ref(&self.to)
+    }
+}
+
+/// Who may send to a distribution list (DL submit permission, X.402 (unverified)).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum SubmitPermission {
+    /// Anyone.
+    #[default]
+    Anyone,
+    /// Its members.
+    Members,
+    /// Those whose addresses one of these patterns takes.
+    Patterns(Vec<Pattern>),
 }
 
 /// Who hears of members that are not delivered to.
@@ -96,8 +136,9 @@ impl Default for Policy {
             expiry: Expiry { urgent: hours(4), normal: hours(24), non_urgent: hours(36) },
             deferral: Deferral::default(),
             returned_content_size_max: 1 << 20,
-            redirections: Vec::new(),
-            lists: Vec::new(),
+            redirections: ByAddress::default(),
+            lists: ByAddress::default(),
+            split_domains: Vec::new(),
         }
     }
 }

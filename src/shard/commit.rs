@@ -31,6 +31,8 @@ pub(crate) enum Source {
     Association(ConnectionKey),
     /// The derivation in this slot.
     Derivation(u32),
+    /// Nobody: another one with it is waited for.
+    Nobody,
 }
 
 /// What an answer of the log is waited for by.
@@ -105,6 +107,7 @@ impl<E: Engine> Shard<E> {
                         self.acknowledge_paced(connection, apdu_size, hop);
                     }
                     Source::Derivation(slot) => self.derivation_committed(slot),
+                    Source::Nobody => {}
                 }
             }
             Some(Pending::Attempt { owner, connector, reference, target }) => {
@@ -134,7 +137,7 @@ impl<E: Engine> Shard<E> {
                 self.tell(owner, Mail::FetchConfirm { transfer, octets: None });
             }
             // The log is closed: what was to take a target's place is derived again after the next start.
-            Some(Pending::Admission { source: Source::Derivation(_), .. }) => {}
+            Some(Pending::Admission { source: Source::Derivation(_) | Source::Nobody, .. }) => {}
             Some(Pending::Attempt { .. } | Pending::Note) | None => {}
         }
     }

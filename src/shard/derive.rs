@@ -8,7 +8,7 @@
 //!                                 +--> settled without one; queued as it is; held, when it cannot be read
 //! ```
 //!
-//! What is derived is decided on like what came in ([`super::admit`]), so chains of redirection, expansion
+//! What is derived is decided on like what came in ([`super::admit`]; [`super::derived`] brings it there), so chains of redirection, expansion
 //! and report need nothing of their own; [`DERIVATION_COUNT_MAX`] ends those that would go on for ever. The
 //! target keeps its place in the store until then: what is lost in a crash is made again. Of a large APDU
 //! that is passed on but for its envelope, a chunk at a time is in memory.
@@ -17,28 +17,25 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use slab::Slab;
+use smallvec::SmallVec;
 
 use super::Shard;
-use super::admit::{Admission, AdmissionError, Arrival, Origin};
-use super::commit::Source;
-use super::kept::Kept;
+use super::derived::Part;
 use super::mail::Mail;
 use super::queue::{Attempt, Queued};
 use super::token::Subject;
 use crate::base::buffer::Lease;
 use crate::base::clock::WallTime;
 use crate::base::limits::{
-    CHUNK_SIZE, DERIVATION_COUNT_MAX, DERIVING_COUNT_MAX, DERIVING_RESIDENT_COUNT_MAX,
-    ENVELOPE_SIZE_MAX, EXTERNAL_OVERHEAD_SIZE_MAX, FETCH_SIZE,
+    DERIVATION_COUNT_MAX, DERIVING_COUNT_MAX, DERIVING_RESIDENT_COUNT_MAX, ENVELOPE_SIZE_MAX,
+    EXTERNAL_OVERHEAD_SIZE_MAX, FETCH_SIZE,
 };
 use crate::io::Engine;
 use crate::mta::decide::{Decision, Hop, Target, decide};
-use crate::mta::derive::{Acting, Derivation, Derived, Verdict, derive, needs_content};
-use crate::mta::metadata::identifier_text;
+use crate::mta::derive::{Derivation, Verdict};
 use crate::p1::non_delivery::NonDelivery;
-use crate::p1::patch::Patched;
-use crate::p1::scan::{ApduKind, Progress, Responsibility, scan, scan_prefix};
-use crate::store::{self, Chunks, Outcome, Settlement};
+use crate::p1::scan::{ApduKind, Progress, scan, scan_prefix};
+use crate::store::Outcome;
 
 /// What is to be done about a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +83,7 @@ impl Derivations {
 
 /// How far a derivation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     /// The subject is read, and what becomes of it found.
     Reading,
     /// What is derived goes into the log.
@@ -96,23 +93,18 @@ enum Stage {
 }
 
 /// One derivation under way.
-struct Work {
-    task: Task,
-    queued: Queued,
-    stage: Stage,
+pub(super) struct Work {
+    pub(super) task: Task,
+    pub(super) queued: Queued,
+    pub(super) stage: Stage,
     /// Stored octets of the subject, from the first on.
-    head: Vec<u8>,
+    pub(super) head: Vec<u8>,
     /// Of the subject's stored octets, how many have been read.
-    read_size: usize,
+    pub(super) read_size: usize,
     /// Of the subject's stored octets, up to where they are wanted.
-    read_end: usize,
-    /// What is derived, as far as it is not in the log.
-    staging: Vec<u8>,
-    chunks: Chunks,
-    /// The beginning of what is derived, once that is not in `staging` any more.
-    lead: Vec<u8>,
-    apdu_start: u32,
-    apdu_size: u32,
+    pub(super) read_end: usize,
+    /// What is derived; the first settles the subject, and has what is read of it from here on.
+    pub(super) parts: SmallVec<[Part; 1]>,
 }
 
 impl Work {
@@ -124,17 +116,13 @@ impl Work {
             stage: Stage::Reading,
             head: Vec::new(),
             read_size: 0,
-            staging: Vec::new(),
-            chunks: Chunks::default(),
-            lead: Vec::new(),
-            apdu_start: 0,
-            apdu_size: 0,
+            parts: SmallVec::new(),
         }
     }
 }
 
 /// What is to happen next to a derivation.
-enum Step {
+pub(super) enum Step {
     /// More of the subject is needed.
     Fetch,
     /// The log has no room.
@@ -216,9 +204,9 @@ impl<E: Engine> Shard<E> {
         };
         let wanted = work.read_end.saturating_sub(work.read_size).min(octets.len());
         work.read_size += octets.len();
-        let into = match work.stage {
-            Stage::Reading => &mut work.head,
-            Stage::Writing | Stage::Committing => &mut work.staging,
+        let into = match (work.stage, work.parts.first_mut()) {
+            (Stage::Writing, Some(part)) => &mut part.staging,
+            _ => &mut work.head,
         };
         into.extend_from_slice(octets.get(..wanted).unwrap_or_default());
         self.derivations.ready.push(slot);
@@ -228,32 +216,7 @@ impl<E: Engine> Shard<E> {
     pub(super) fn derivation_committed(&mut self, slot: u32) {
         let Some(Some(work)) = self.derivations.working.try_remove(slot as usize) else { return };
         self.counters.deriving.subtract(1);
-        match work.task {
-            Task::Derive(Derivation::Report(verdict)) => self.count_report(verdict),
-            Task::Derive(Derivation::AlternateRecipient | Derivation::Redirection(_)) => {
-                self.counters.redirected.add(1);
-            }
-            Task::Derive(Derivation::Expansion(_)) => self.counters.expanded.add(1),
-            Task::Derive(Derivation::Copy | Derivation::Discard(_))
-            | Task::Restate(_)
-            | Task::Decide => {}
-        }
-    }
-
-    fn count_report(&mut self, verdict: Verdict) {
-        let counters = &self.counters;
-        let counter = match verdict {
-            Verdict::Delivery { .. } => &counters.reports_delivery,
-            Verdict::NonDelivery(why) => match (why.reason, why.diagnostic) {
-                (_, Some(0)) => &counters.reports_unrecognised,
-                (_, Some(3)) => &counters.reports_loop,
-                (_, Some(5)) => &counters.reports_expired,
-                (_, Some(7 | 18 | 47)) => &counters.reports_unsuitable,
-                (0, _) | (_, Some(49)) => &counters.reports_transfer,
-                _ => &counters.reports_other,
-            },
-        };
-        counter.add(1);
+        self.count_derived(&work);
     }
 
     fn proceed(&mut self, slot: usize) {
@@ -295,11 +258,13 @@ impl<E: Engine> Shard<E> {
 
     /// Ends a derivation that derives nothing.
     fn finish(&mut self, work: Work, step: Step) {
-        let Work { queued, chunks, task, .. } = work;
+        let Work { queued, parts, task, .. } = work;
         let (reference, target) = (queued.reference, queued.target);
         let log = self.log_of(reference);
-        if let Some(log) = self.logs.get_mut(log).filter(|_| chunks.count() > 0) {
-            log.abandon(chunks);
+        for part in parts.into_iter().filter(|part| part.chunks.count() > 0) {
+            if let Some(log) = self.logs.get_mut(log) {
+                log.abandon(part.chunks);
+            }
         }
         self.counters.deriving.subtract(1);
         match step {
@@ -355,20 +320,28 @@ impl<E: Engine> Shard<E> {
         {
             return step;
         }
-        match &work.task {
+        match work.task {
             Task::Derive(derivation) => {
-                let derivation = bounded(*derivation, self.scan.kind, work.queued.derivation_count);
+                let derivation = bounded(derivation, self.scan.kind, work.queued.derivation_count);
                 work.task = Task::Derive(derivation);
-                let policy = &self.snapshot.settings.policy;
-                if !whole && needs_content(&self.scan, derivation, policy) {
-                    return Step::Fetch;
+                match (self.derive_from(work, start..end, whole), derivation) {
+                    (Ok(step), _) => step,
+                    (Err(error), Derivation::Expansion(_))
+                        if self.scan.kind == ApduKind::Message =>
+                    {
+                        tracing::warn!(reference = ?work.queued.reference, %error, "a list cannot be expanded");
+                        work.parts.clear();
+                        let why = NonDelivery::DL_EXPANSION_FAILURE;
+                        work.task = Task::Derive(Derivation::Report(Verdict::NonDelivery(why)));
+                        Step::Wait
+                    }
+                    (Err(error), _) => Step::Hold(error.to_string()),
                 }
-                self.derive_from(work, start..end, derivation)
             }
             Task::Restate(_) | Task::Decide => {
-                work.apdu_start = work.queued.apdu_start;
-                work.apdu_size = work.queued.apdu_size;
-                work.staging = std::mem::take(&mut work.head);
+                let Queued { apdu_start, apdu_size, .. } = work.queued;
+                let octets = std::mem::take(&mut work.head);
+                work.parts.push(Part::new(None, octets, apdu_start, apdu_size));
                 work.stage = Stage::Writing;
                 Step::Wait
             }
@@ -403,185 +376,6 @@ impl<E: Engine> Shard<E> {
                 Ok(())
             }
         }
-    }
-
-    fn derive_from(&mut self, work: &mut Work, apdu: Range<usize>, derivation: Derivation) -> Step {
-        let apdu = &work.head[apdu];
-        let expired = derivation == EXPIRED;
-        if let Derivation::Discard(why) = derivation {
-            self.discard(apdu, why, expired);
-            return Step::Settle(Outcome::Discarded);
-        }
-        let responsible = |index: &usize| {
-            self.scan.recipients[*index].responsibility() == Responsibility::Responsible
-        };
-        let recipients: Vec<u16> = match work.queued.recipients.as_deref() {
-            Some(recipients) => recipients.to_vec(),
-            None => {
-                let all = (0..self.scan.recipients.len()).filter(responsible);
-                all.map(|index| index as u16).collect()
-            }
-        };
-        let local_identifier = self.identifiers.next_identifier();
-        let settings = &self.snapshot.settings;
-        let acting = Acting {
-            domain: &settings.domain,
-            mta_name: &settings.mta_name,
-            policy: &settings.policy,
-            now: self.now.wall,
-            arrived: work.queued.arrived,
-            local_identifier: local_identifier.as_str(),
-            supplementary_information: "",
-        };
-        let mut patched = Patched::new();
-        let mut out = Vec::new();
-        let derived =
-            derive(apdu, &self.scan, &recipients, derivation, &acting, &mut out, &mut patched);
-        let identifier = identifier_text(self.scan.mts_identifier.element.octets(apdu));
-        match derived {
-            Err(error) => return Step::Hold(error.to_string()),
-            Ok(Derived::Nothing) => {
-                if let (ApduKind::Report, Derivation::Report(Verdict::NonDelivery(why))) =
-                    (self.scan.kind, derivation)
-                {
-                    self.discard(apdu, why, expired);
-                }
-                return Step::Settle(if expired { Outcome::Expired } else { Outcome::Discarded });
-            }
-            Ok(Derived::Whole) => {
-                work.apdu_size = out.len() as u32;
-                work.read_end = work.read_size;
-            }
-            Ok(Derived::Patched) => {
-                let envelope_end = self.scan.envelope_end() as usize;
-                out.clear();
-                patched.write_to(&apdu[..envelope_end], &mut out);
-                let growth = out.len() as i64 - envelope_end as i64;
-                work.apdu_size = (i64::from(work.queued.apdu_size) + growth) as u32;
-                out.extend_from_slice(&apdu[envelope_end..]);
-                let end = work.queued.apdu_start + work.queued.apdu_size;
-                work.read_end = (end as usize).max(work.read_size);
-            }
-        }
-        tracing::info!(
-            mts_identifier = identifier,
-            ?derivation,
-            recipient_count = recipients.len(),
-            "another MTS-APDU takes the place of these recipients"
-        );
-        work.apdu_start = 0;
-        work.staging = out;
-        work.head = Vec::new();
-        work.stage = Stage::Writing;
-        Step::Wait
-    }
-
-    fn discard(&self, apdu: &[u8], why: NonDelivery, expired: bool) {
-        self.counters.reports_discarded.add(1);
-        tracing::warn!(
-            mts_identifier = identifier_text(self.scan.mts_identifier.element.octets(apdu)),
-            %why,
-            expired,
-            "a report that cannot go on is discarded"
-        );
-    }
-
-    /// Moves what is derived to the log, and what is left behind it into the record that settles the subject.
-    fn write_derived(&mut self, slot: usize, work: &mut Work) -> Step {
-        let log = self.log_of(work.queued.reference);
-        let missing = work.read_end > work.read_size;
-        if work.staging.len() > CHUNK_SIZE || (missing && work.staging.len() == CHUNK_SIZE) {
-            if work.lead.is_empty() {
-                let room = ENVELOPE_SIZE_MAX + EXTERNAL_OVERHEAD_SIZE_MAX;
-                work.lead.extend_from_slice(&work.staging[..work.staging.len().min(room)]);
-            }
-            let Some(log) = self.logs.get_mut(log) else { return Step::Drop };
-            return match log.chunk_request(&mut work.chunks, &work.staging[..CHUNK_SIZE]) {
-                Ok(_) => {
-                    work.staging.drain(..CHUNK_SIZE);
-                    Step::Wait
-                }
-                Err(store::Error::Busy | store::Error::Full) => Step::Stall,
-                Err(error) => Step::Hold(error.to_string()),
-            };
-        }
-        if missing {
-            return Step::Fetch;
-        }
-        self.append_derived(slot, work, log)
-    }
-
-    fn append_derived(&mut self, slot: usize, work: &mut Work, log: usize) -> Step {
-        let start = work.apdu_start as usize;
-        let streamed = work.chunks.count() > 0;
-        let scanned = if streamed {
-            scan_prefix(work.lead.get(start..).unwrap_or_default(), &mut self.scan).map(drop)
-        } else {
-            let end = (start + work.apdu_size as usize).min(work.staging.len());
-            scan(work.staging.get(start..end).unwrap_or_default(), &mut self.scan)
-        };
-        if let Err(error) = scanned {
-            return Step::Hold(format!("what takes its place is malformed: {error}"));
-        }
-        let is_report = matches!(work.task, Task::Derive(Derivation::Report(_)));
-        let outcome = settles(&work.task);
-        let (reference, target) = (work.queued.reference, work.queued.target);
-        let settled = [Settlement { reference, target, outcome }];
-        let mut kept = Kept::new(&self.kept_total);
-        let head = if streamed { &work.lead } else { &work.staging };
-        let arrival = Arrival {
-            source: Source::Derivation(slot as u32),
-            inbound: None,
-            arrived: if is_report { self.now.wall } else { work.queued.arrived },
-            head: head.get(start..).unwrap_or_default(),
-            octets: &work.staging,
-            streamed: streamed.then_some((&mut work.chunks, &mut kept)),
-            apdu_start: work.apdu_start,
-            apdu_size: work.apdu_size,
-            origin: Origin {
-                log,
-                settled: &settled,
-                targets: match &work.task {
-                    Task::Restate(targets) => Some(targets),
-                    Task::Derive(_) | Task::Decide => None,
-                },
-                expires_at: (!is_report).then(|| work.queued.expires_at()),
-                derivation_count: match work.task {
-                    // At most once in a chain.
-                    Task::Derive(Derivation::Report(_)) => 0,
-                    Task::Derive(_) => work.queued.derivation_count.saturating_add(1),
-                    Task::Restate(_) | Task::Decide => work.queued.derivation_count,
-                },
-            },
-        };
-        match self.admit(arrival, std::iter::empty()) {
-            Ok(Admission::Appended) => {
-                work.stage = Stage::Committing;
-                work.staging = Vec::new();
-                Step::Wait
-            }
-            Ok(Admission::NotOurs) => Step::Settle(outcome),
-            Err(AdmissionError::Store(store::Error::Busy | store::Error::Full)) => Step::Stall,
-            Err(AdmissionError::Store(
-                error @ (store::Error::Unknown(_) | store::Error::Target { .. }),
-            )) => {
-                tracing::error!(%error, "a target that something takes the place of is settled already");
-                Step::Drop
-            }
-            Err(error) => Step::Hold(error.to_string()),
-        }
-    }
-}
-
-const EXPIRED: Derivation =
-    Derivation::Report(Verdict::NonDelivery(NonDelivery::MAXIMUM_TIME_EXPIRED));
-
-/// What becomes of a target whose place is taken.
-fn settles(task: &Task) -> Outcome {
-    match task {
-        Task::Derive(EXPIRED) => Outcome::Expired,
-        Task::Derive(Derivation::Report(_)) => Outcome::Returned,
-        Task::Derive(_) | Task::Restate(_) | Task::Decide => Outcome::Discarded,
     }
 }
 

@@ -5,7 +5,7 @@
 //! queues dispatched, then everything that is to be written or sent is submitted at once.
 //!
 //! - [`intake`]: transfer data in; [`admit`]: an APDU, wherever from, to a committed record.
-//! - [`derive`]: what takes the place of recipients: reports, copies, expansions.
+//! - [`derive`], [`derived`]: what takes the place of recipients: reports, copies, expansions.
 //! - [`waiting`]: messages deferred, messages expired.
 //! - [`dispatch`]: from a connector's queue to a confirmed transfer out.
 //! - [`connector`]: its associations opened and counted, turns asked for and given.
@@ -23,6 +23,7 @@ mod connection;
 mod connector;
 pub mod counters;
 mod derive;
+mod derived;
 mod dispatch;
 mod intake;
 mod kept;

@@ -95,6 +95,7 @@ impl ConnectorSettings {
             domain: self.domain_without_loops(),
             message_size_max: self.message_size_max,
             is_local: false,
+            content_types: None,
         }
     }
 
@@ -264,6 +265,7 @@ impl Snapshot {
     ) -> Context<'a> {
         Context {
             domain: &self.settings.domain,
+            mta_name: &self.settings.mta_name,
             table: &self.table,
             links: &self.links,
             connector,

@@ -101,6 +101,30 @@ impl Log {
         Ok(appended)
     }
 
+    /// Makes sure that messages appended from here on, before the next [`Log::poll_operation`], stand in one
+    /// group: `count` of them with so many octets of metadata and of bodies in all, and an outcome for each.
+    ///
+    /// # Errors
+    /// As [`Log::append_request`].
+    pub fn together_request(
+        &mut self,
+        count: usize,
+        metadata_size: usize,
+        body_size: usize,
+    ) -> Result<(), Error> {
+        let header = RecordHeader {
+            metadata_size: metadata_size as u32,
+            body_size: body_size as u32,
+            ..RecordHeader::new(RecordKind::Message)
+        };
+        let mut following = Following::default();
+        for _ in 0..count {
+            following.add(&RecordHeader::new(RecordKind::Message));
+            following.add(&RecordHeader::new(RecordKind::Outcome));
+        }
+        self.place_with(&header, false, following).map(drop)
+    }
+
     /// Appends one chunk, not empty and at most `CHUNK_SIZE` octets, of a large body; the lease is on
     /// the chunk in the group buffer.
     ///

@@ -12,7 +12,7 @@ use p1relay::store::{
     Chunks, Error, MessageReference, NewMessage, Outcome, Settlement, TargetState,
 };
 
-const SUBJECT_COUNT: u64 = 60;
+const SUBJECT_COUNT: u64 = 24;
 /// The message derived from subject `n` has this number more.
 const DERIVED: u64 = 1 << 32;
 const SIZES: [usize; 6] = [1, 2048, 30_000, CHUNK_SIZE, CHUNK_SIZE + 1, 200_000];

@@ -38,7 +38,8 @@ pub enum Derivation {
     OwnerReport(u16),
     /// The same once more, for these recipients alone.
     Copy,
-    /// Nothing: a report that cannot go on is discarded (X.411 14.3 (unverified)).
+    /// Nothing, and no report: a report that cannot go on, or a list that was expanded before (X.411 14.3
+    /// (unverified)).
     Discard(NonDelivery),
 }
 
