@@ -96,14 +96,9 @@ impl Attribute {
             AttributeKind::CommonName => Attribute::CommonName,
             AttributeKind::Surname => Attribute::Surname,
             AttributeKind::GivenName => Attribute::GivenName,
-            AttributeKind::NetworkAddress => Attribute::NetworkAddress,
+            AttributeKind::NetworkAddress | AttributeKind::E164Number => Attribute::NetworkAddress,
             AttributeKind::NumericUserIdentifier => Attribute::NumericUserIdentifier,
-            AttributeKind::TerminalIdentifier
-            | AttributeKind::TerminalType
-            | AttributeKind::Initials
-            | AttributeKind::GenerationQualifier
-            | AttributeKind::DomainDefined
-            | AttributeKind::Extension(_) => return None,
+            _ => return None,
         })
     }
 
