@@ -25,7 +25,7 @@ mod short;
 mod text;
 
 pub use attribute::AttributeKind;
-pub use characters::Characters;
+pub use characters::{Characters, teletex_string};
 pub use fold::{folded, folded_eq, folded_hash, mix};
 pub use form::{Form, FormProblem};
 pub use owned::{DomainDefinedAttribute, OrAddress, Variants};

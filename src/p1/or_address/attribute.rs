@@ -265,6 +265,11 @@ impl AttributeKind {
         let found = ENTRIES.iter().find(|entry| entry.kind == self).map(|entry| entry.key);
         found.unwrap_or(if self == AttributeKind::DomainDefined { "DDA" } else { "" })
     }
+
+    /// The attribute that a key of text stands for, in either case; none for `OU` and `DDA:...`.
+    pub fn from_key(key: &str) -> Option<AttributeKind> {
+        entry_of_key(key).map(|entry| entry.kind)
+    }
 }
 
 /// The attribute that a key stands for, in either case.

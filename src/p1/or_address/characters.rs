@@ -103,6 +103,17 @@ pub(super) fn is_teletex(text: &str) -> bool {
     text.chars().all(|character| teletex_octets(character).is_some())
 }
 
+/// The octets of a TeletexString.
+///
+/// # Errors
+/// The index of the first character that T.61 has not.
+pub fn teletex_string(text: &str) -> Result<Vec<u8>, usize> {
+    match text.chars().position(|character| teletex_octets(character).is_none()) {
+        Some(index) => Err(index),
+        None => Ok(encode_teletex(text)),
+    }
+}
+
 /// The octets of a TeletexString; characters that T.61 has not are left as question marks.
 pub(super) fn encode_teletex(text: &str) -> Vec<u8> {
     let mut octets = Vec::with_capacity(text.len());

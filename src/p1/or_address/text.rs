@@ -12,6 +12,7 @@ use super::Repertoire;
 
 mod parse;
 mod print;
+mod value;
 
 /// Text that is no O/R address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
