@@ -19,8 +19,8 @@ pub const TRACE_ELEMENT_COUNT_MAX: usize = 512;
 pub const OWN_MTA_PASSAGE_COUNT_MAX: usize = 5;
 /// Most extension fields in one envelope, those of its recipients included.
 pub const EXTENSION_COUNT_MAX: usize = 8192;
-/// Most attributes of one O/R address.
-pub const OR_ADDRESS_ATTRIBUTE_COUNT_MAX: usize = 64;
+/// Most attributes of one O/R address: one with every attribute in every variant has some hundred.
+pub const OR_ADDRESS_ATTRIBUTE_COUNT_MAX: usize = 128;
 /// Longest local identifier of an MTS-identifier, octets (X.411 ub-local-id-length).
 pub const LOCAL_IDENTIFIER_SIZE_MAX: usize = 32;
 /// Longest MTA name, octets (X.411 ub-mta-name-length).
