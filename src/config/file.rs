@@ -84,6 +84,9 @@ fn described(lines: &[&str], range: String) -> String {
 pub(super) struct File {
     /// This relay.
     pub(super) mta: Spanned<Mta>,
+    /// Its journal.
+    #[serde(default)]
+    pub(super) tracking: Tracking,
     /// Its partners.
     #[serde(default)]
     pub(super) connector: Vec<Spanned<Connector>>,
@@ -119,6 +122,24 @@ table! {
         establishment_timeout_s: Seconds<60_000, 100>;
         /// connections of one shard that have not bound, 1 to 1024
         unbound_connection_count_max: Option<Spanned<u64>> = "half of the descriptors";
+    }
+}
+
+table! {
+    /// `[tracking]`
+    #[derive(Default)]
+    Tracking
+    required {}
+    optional {
+        /// whether each message's events are kept, for `p1relay track`
+        enabled: Switch<true>;
+        /// the journal's directory, its own
+        directory: Option<Spanned<String>> = "`journal` in the store's";
+        /// how long events are kept
+        keep_days: Number<30, 1, 3650>;
+        /// how large the journal becomes at most; a message of two recipients takes about 600 octets, so that the
+        /// default holds 30 days of 6 messages a second; beyond it the oldest events go
+        size_max_mib: Number<10_240, 16, 16_777_216>;
     }
 }
 

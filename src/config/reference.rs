@@ -2,12 +2,17 @@
 
 use std::fmt::Write as _;
 
-use super::file::{Connector, Mta, Row};
+use super::file::{Connector, Mta, Row, Tracking};
 
 /// The reference page: a Markdown table for each table of the file.
 pub fn reference() -> String {
     let mut text = String::new();
-    for (heading, rows) in [("[mta]", Mta::rows()), ("[[connector]]", Connector::rows())] {
+    let tables = [
+        ("[mta]", Mta::rows()),
+        ("[tracking]", Tracking::rows()),
+        ("[[connector]]", Connector::rows()),
+    ];
+    for (heading, rows) in tables {
         let _ = writeln!(text, "| `{heading}` | default | what |\n|---|---|---|");
         for Row { key, default, source, what } in rows {
             let mark = if source.is_empty() { "" } else { " ¹" };

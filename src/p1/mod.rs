@@ -15,6 +15,7 @@ pub mod build;
 pub mod domain;
 pub mod downgrade;
 mod error;
+pub mod identifier;
 pub mod ipm;
 pub mod or_address;
 pub mod patch;

@@ -382,6 +382,7 @@ impl<E: Engine> Shard<E> {
                     priority: metadata.priority,
                     refusal_count: 0,
                 };
+                self.tracker.recovered(self.now, metadata.identifier, target.connector, &queued);
                 self.queue(connector.map_or(Hop::NoRoute, Hop::Connector), queued);
             }
         }

@@ -383,6 +383,7 @@ impl<E: Engine> Shard<E> {
         );
         if self.decision.targets().is_empty() {
             tracing::warn!(mts_identifier = %metadata::identifier_text(identifier), inbound, "no recipient is ours: nothing to relay");
+            self.tracker.taken_in(self.now, inbound, head, &self.scan, apdu_size, (&[], &snapshot));
             self.abandon_intake(connection);
             self.acknowledge_unstored(connection);
             return Ok(());
@@ -468,6 +469,8 @@ impl<E: Engine> Shard<E> {
             };
             tracing::warn!(mts_identifier = %metadata::identifier_text(identifier), inbound, reason, "held");
         }
+        let decided = (self.decision.targets(), &*snapshot);
+        self.tracker.taken_in(self.now, inbound, head, &self.scan, apdu_size, decided);
         entry.insert(Pending::Intake { connection: *key, apdu_size: apdu_size as u32, targets });
         *committing = true;
         intake.reset();
@@ -502,6 +505,7 @@ impl<E: Engine> Shard<E> {
     /// Refuses what came in: politely when the limit is ours, by an abort when the peer is at fault.
     pub(super) fn refuse_transfer(&mut self, connection: &mut Connection, error: &IntakeError) {
         tracing::warn!(peer = %connection.peer, fault = error.fault().as_str(), %error, "transfer refused");
+        self.track_refusal_in(connection, error);
         self.resume_receiving(connection);
         self.drop_intake(&mut connection.intake);
         let polite = matches!(error, IntakeError::Store(_));

@@ -11,6 +11,7 @@
 //! - [`lifecycle`]: connections opened, fed, released, closed; [`bind`]: who calls, and the move to the
 //!   owner; [`stop`]: the graceful end.
 //! - [`commit`]: the log's answers, and the mail that speaks of them; [`pace`]: when they are confirmed.
+//! - [`track`]: what happens to each message, told to the journal.
 //! - [`node`]: the shards of one relay as threads; [`solo`]: one shard, turned by a test.
 
 pub mod addresses;
@@ -36,6 +37,7 @@ pub mod settings;
 pub mod solo;
 mod stop;
 mod token;
+mod track;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -67,6 +69,7 @@ use resume::Suspended;
 use settings::Snapshot;
 use stop::StopStage;
 use token::{ConnectionKey, Subject};
+use track::Tracker;
 
 /// What all shards of a relay share.
 pub(crate) struct Shared<D> {
@@ -90,6 +93,7 @@ pub(crate) struct Shard<E: Engine> {
     snapshot: Arc<Snapshot>,
     now: Now,
     counters: Arc<Counters>,
+    tracker: Tracker,
 
     /// The shard's own log first, then logs of a larger shard count of before, which are only drained.
     logs: Vec<Log>,
@@ -167,6 +171,7 @@ impl<E: Engine> Shard<E> {
         routes: Vec<Option<Route<E::Detached>>>,
         logs: Vec<Log>,
         counters: Arc<Counters>,
+        tracker: Tracker,
     ) -> Shard<E> {
         let snapshot = shared.snapshot.load_full();
         let connectors =
@@ -178,6 +183,7 @@ impl<E: Engine> Shard<E> {
             shared,
             snapshot,
             counters,
+            tracker,
             logs,
             pending: Slab::with_capacity(PENDING_COUNT_EXPECTED),
             put_off: Vec::new(),
@@ -266,6 +272,7 @@ impl<E: Engine> Shard<E> {
         self.flush_dirty();
         self.post();
         self.pause_or_resume_intake();
+        self.tracker.turn(self.now.instant);
         self.publish_counters();
         Ok(self.proceed_with_stop())
     }
@@ -289,7 +296,11 @@ impl<E: Engine> Shard<E> {
         let waiting = behind || !self.blocked.is_empty() || !self.put_off.is_empty();
         let soon = (waiting || self.is_waiting_to_stop()).then(|| self.now.instant + RETRY_SOON);
         let confirmation = self.held_confirmations.deadline();
-        [self.timers.next_deadline(), self.flush_at, confirmation, soon].into_iter().flatten().min()
+        let events = self.tracker.deadline();
+        [self.timers.next_deadline(), self.flush_at, confirmation, soon, events]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn completed(&mut self, completion: Completion<E::Detached>) {
@@ -382,6 +393,7 @@ impl<E: Engine> Shard<E> {
             });
         self.counters.commits.set(commits);
         self.counters.octets_written.set(octets);
+        self.counters.events_lost.set(self.tracker.lost_count());
     }
 }
 

@@ -21,12 +21,14 @@ use super::counters::{CounterValues, Counters};
 use super::mail::{Mailbox, Route};
 use super::notes::{look_into, looking_for_activities, remember_found};
 use super::settings::{Settings, Snapshot};
+use super::track::Tracker;
 use super::{Shard, Shared, Turn};
 use crate::base::limits::NOTE_SIZE_MAX;
 use crate::io::epoll::Epoll;
 use crate::io::probe::{IoChoice, probe_uring};
 use crate::io::uring::Uring;
-use crate::io::{Engine, Waker};
+use crate::io::{Engine, Waker, wall_time};
+use crate::journal::{self, Journal, Recorder};
 use crate::store::{self, Log, LogConfig, Superblock, open_superblock};
 
 /// How often host names are resolved again.
@@ -52,6 +54,9 @@ pub enum NodeError {
     /// The store cannot be opened.
     #[error("store: {0}")]
     Store(#[from] store::Error),
+    /// The journal cannot be begun.
+    #[error("tracking: {0}")]
+    Journal(#[from] journal::Error),
     /// Another process has the store, or the directory cannot be used.
     #[error("{}: the store cannot be taken, perhaps another relay runs on it: {error}", directory.display())]
     Lock {
@@ -61,7 +66,9 @@ pub enum NodeError {
         error: io::Error,
     },
     /// Settings that a running relay cannot take over.
-    #[error("listeners, store, shards or the set of connectors have changed; restart the relay")]
+    #[error(
+        "listeners, store, shards, tracking or the set of connectors have changed; restart the relay"
+    )]
     NeedsRestart,
     /// A shard's thread ended by a panic.
     #[error("shard {0} has failed")]
@@ -78,6 +85,8 @@ pub struct Node {
     stop: Arc<dyn Fn() + Send + Sync>,
     publish: Box<dyn Fn(Settings) -> Result<u64, NodeError> + Send + Sync>,
     snapshot: Box<dyn Fn() -> Arc<Snapshot> + Send + Sync>,
+    /// Ends when it is dropped, behind the shards.
+    journal: Option<Journal>,
     /// `"uring"` or `"epoll"`.
     pub engine: &'static str,
     /// Why that engine runs.
@@ -135,6 +144,9 @@ impl Node {
         let addresses: Vec<SocketAddr> = reservations.iter().map(|(_, address)| *address).collect();
         let shard_count = settings.shard_count;
         let pin = settings.pin;
+        let tracking = settings.tracking.clone();
+        let journal =
+            tracking.map(|config| Journal::start(config, shard_count, wall_time)).transpose()?;
         let shared = Arc::new(Shared::<E::Detached> {
             snapshot: ArcSwap::from_pointee(Snapshot::new(settings)),
             stop: AtomicBool::new(false),
@@ -158,6 +170,7 @@ impl Node {
                 superblock: Arc::clone(&superblock),
                 counters: Arc::clone(&counters[usize::from(index)]),
                 addresses: addresses.clone(),
+                recorder: journal.as_ref().map(|journal| journal.recorder(index)),
                 core: cores.as_ref().map(|cores| cores[usize::from(index)]),
                 ready: ready.clone(),
                 started,
@@ -205,6 +218,7 @@ impl Node {
             stop,
             publish,
             snapshot,
+            journal,
             engine,
             engine_reason: String::new(),
             addresses,
@@ -213,10 +227,10 @@ impl Node {
 
     /// What has been counted so far, over all shards.
     pub fn counters(&self) -> CounterValues {
-        self.counters
-            .iter()
-            .map(|counters| counters.values())
-            .fold(CounterValues::default(), std::ops::Add::add)
+        let shards = self.counters.iter().map(|counters| counters.values());
+        let mut counters = shards.fold(CounterValues::default(), std::ops::Add::add);
+        counters.events_lost += self.journal.as_ref().map_or(0, Journal::lost_count);
+        counters
     }
 
     /// The configuration in force, with the links' states.
@@ -325,6 +339,7 @@ struct ShardStart<E: Engine> {
     superblock: Arc<Superblock>,
     counters: Arc<Counters>,
     addresses: Vec<SocketAddr>,
+    recorder: Option<Recorder>,
     core: Option<core_affinity::CoreId>,
     ready: Sender<Readiness>,
     started: Receiver<Vec<Waker>>,
@@ -380,12 +395,14 @@ impl<E: Engine> ShardStart<E> {
             self.counters,
             &self.addresses,
             routes,
+            self.recorder,
         )?;
         Ok(self.ready.send(Ok((self.index, waker))).is_ok().then_some(shard))
     }
 }
 
 /// Opens a shard's logs, queues what they hold, and listens; gives the bound addresses.
+#[allow(clippy::too_many_arguments, reason = "what a shard is made of")]
 pub(super) fn open_shard<E: Engine>(
     mut engine: E,
     index: u16,
@@ -394,6 +411,7 @@ pub(super) fn open_shard<E: Engine>(
     counters: Arc<Counters>,
     addresses: &[SocketAddr],
     routes: Vec<Option<Route<E::Detached>>>,
+    recorder: Option<Recorder>,
 ) -> Result<(Shard<E>, Vec<SocketAddr>), NodeError> {
     let snapshot = shared.snapshot.load_full();
     let settings = &snapshot.settings;
@@ -430,7 +448,8 @@ pub(super) fn open_shard<E: Engine>(
         listeners.push(listener);
         bound.push(address);
     }
-    let mut shard = Shard::new(index, engine, Arc::clone(shared), routes, logs, counters);
+    let tracker = Tracker::new(recorder);
+    let mut shard = Shard::new(index, engine, Arc::clone(shared), routes, logs, counters, tracker);
     shard.recover(recovered);
     shard.start(listeners);
     Ok((shard, bound))

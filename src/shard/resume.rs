@@ -133,7 +133,7 @@ impl<E: Engine> Shard<E> {
             if resumption.end_sent {
                 self.note_doubt(connector, &identifier);
             }
-            self.try_again(connector, queued);
+            self.try_again(connector, &identifier, queued);
         }
     }
 
@@ -175,7 +175,7 @@ impl<E: Engine> Shard<E> {
         if sending.resumed.is_some_and(|resumed| resumed.0.end_sent) {
             self.note_doubt(connector, &sending.identifier);
         }
-        if let Some(queued) = self.count_refusal(connector, sending.queued) {
+        if let Some(queued) = self.count_refusal(connector, &sending.identifier, sending.queued) {
             self.put_back(connector, queued);
         }
     }
@@ -422,7 +422,7 @@ impl<E: Engine> Shard<E> {
     ) {
         let Some(connector) = connection.connector else { return };
         let Some(sending) = self.take_sending(connection, connector) else { return };
-        if let Some(queued) = self.count_refusal(connector, sending.queued) {
+        if let Some(queued) = self.count_refusal(connector, &sending.identifier, sending.queued) {
             self.pause(connector);
             // The peer has said that it is not responsible: nothing is in doubt.
             let resumption = TransferResumption { end_sent: false, ..resumption };

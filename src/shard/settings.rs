@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::addresses::AddressBook;
 use crate::connector::{AssociationPolicy, RetryPolicy, Schedule, TransferTimeouts};
 use crate::io::probe::IoChoice;
+use crate::journal;
 use crate::mta::quirks::Quirks;
 use crate::osi::stack::StackConfig;
 use crate::p1::domain::GlobalDomainIdentifier;
@@ -36,6 +37,8 @@ pub struct Settings {
     pub segment_size: u64,
     /// Most segments of one log; intake is refused, as transient, when they are full.
     pub segment_count_max: usize,
+    /// Where events are kept, and how long; `None`: nowhere.
+    pub tracking: Option<journal::Config>,
     /// A connection that is not an established association after this time is closed.
     pub establishment_timeout: Duration,
     /// Most connections of one shard whose caller has not bound.
@@ -187,7 +190,7 @@ impl Snapshot {
     }
 
     /// Compiles settings that take this revision's place, keeping the link states. `None` when what only a
-    /// start can change differs: listeners, store, shards, or which connectors there are.
+    /// start can change differs: listeners, store, shards, tracking, or which connectors there are.
     pub fn succeeded_by(&self, settings: Settings) -> Option<Snapshot> {
         let names = |settings: &Settings| -> Vec<String> {
             settings.connectors.iter().map(|connector| connector.name.clone()).collect()
@@ -196,6 +199,7 @@ impl Snapshot {
         let same = now.listen == settings.listen
             && now.store_directory == settings.store_directory
             && now.shard_count == settings.shard_count
+            && now.tracking == settings.tracking
             && names(now) == names(&settings);
         same.then(|| Snapshot {
             revision: self.revision + 1,
