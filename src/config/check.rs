@@ -320,7 +320,7 @@ address_space = [{ pattern = "C=GB" }]
             (connector.associations.calling_count_max, connector.address_spaces[0].1),
             (10, 10)
         );
-        let tracking = settings.tracking.unwrap();
+        let tracking = settings.tracking.as_ref().unwrap();
         assert_eq!(tracking.directory, Path::new("/etc/relay/store/journal"));
         assert_eq!((tracking.keep.as_secs(), tracking.size_max), (30 * 86_400, 10 << 30));
         assert_eq!(connector.local.mta_name, "SITE-A");

@@ -57,11 +57,6 @@ impl Buffer {
         self.count
     }
 
-    /// The latest time in it.
-    pub(super) fn latest(&self) -> WallTime {
-        self.latest
-    }
-
     /// Adds a record, if the buffer is not full; gives `event` with the recipients that did not fit.
     pub(super) fn push<'a>(&mut self, record: &Record<'a>) -> Option<Event<'a>> {
         let time = record.time;

@@ -142,7 +142,7 @@ fn address_key(kind: KeyKind, address: &OrAddress) -> Option<u32> {
 }
 
 /// An event that was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Found {
     /// The shard that recorded it.
     pub shard: u16,

@@ -18,7 +18,7 @@ use crate::p1::scan::{ApduKind, Priority, Scan};
 use crate::routing::ConnectorIndex;
 
 /// A shard's way to the journal, if there is one.
-pub(super) struct Tracker(Option<Recorder>);
+pub(crate) struct Tracker(Option<Recorder>);
 
 impl Tracker {
     pub(super) fn new(recorder: Option<Recorder>) -> Tracker {

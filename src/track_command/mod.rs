@@ -138,7 +138,8 @@ fn print_events(arguments: &TrackArguments, directory: &Path) -> anyhow::Result<
     }
     all.sort_by_key(|found| found.record().time);
     // A report stands under its own identifier and under that of what it is about.
-    all.dedup();
+    let mut known = HashSet::new();
+    all.retain(|found: &Found| known.insert(found.clone()));
     let shown = Query { connector, since, until, ..Query::default() };
     for found in all.iter().filter(|found| shown.matches(&found.record())) {
         printer.event(found)?;
