@@ -43,6 +43,7 @@ fn messages_are_found_by_each_key_while_the_relay_runs_and_after() {
     let load = Load { sender: 0, count: COUNT, text_size: 1000, associations: 2, incarnation: 1 };
     let sender = start_sender(&site, &load).join();
     assert_eq!(sender.confirmed_count(), COUNT);
+    drop(sender);
     relay.wait_until("an empty queue", |counters| counters.transfers_out == COUNT);
 
     let (local, _) = read_manifest(&site.sent(1, 0)).swap_remove(7);
