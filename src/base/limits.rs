@@ -173,6 +173,19 @@ pub const NOTE_SEGMENT_SHARE: u64 = 16;
 pub const FOOTER_BUFFER_SIZE: usize = 256 << 10;
 /// Chunks of one body: those of the largest, and as many cut short by pauses of the sender.
 pub const CHUNK_COUNT_MAX: usize = 2 * (APDU_SIZE_MAX / CHUNK_SIZE);
+
+/// Size at which a shard hands its buffer of journal events over, octets.
+pub const JOURNAL_BUFFER_SIZE: usize = 64 << 10;
+/// Longest that an event waits in its shard's buffer, milliseconds.
+pub const JOURNAL_DELAY_MS: u64 = 50;
+/// Journal buffers for each shard: what the writer may be behind before events are lost.
+pub const JOURNAL_BUFFER_COUNT: usize = 32;
+/// Largest journal event, octets; the recipients of a message with many go into several.
+pub const JOURNAL_EVENT_SIZE_MAX: usize = 16 << 10;
+/// Longest O/R name that the journal keeps, octets; of a longer one it keeps that it was there.
+pub const JOURNAL_NAME_SIZE_MAX: usize = 2048;
+/// Size from which a journal segment is sealed, octets.
+pub const JOURNAL_SEGMENT_SIZE: u64 = 32 << 20;
 const _: () = {
     assert!(SEGMENT_SIZE_MIN <= SEGMENT_SIZE && SEGMENT_SIZE <= u32::MAX as u64);
     assert!(((CHUNK_SIZE + 2 * METADATA_SIZE_MAX) as u64) < SEGMENT_SIZE_MIN);
@@ -191,5 +204,10 @@ const _: () = {
     assert!(RECEIVE_BUFFER_COUNT_AHEAD < RECEIVE_BUFFER_COUNT);
     assert!(RING_COMPLETION_COUNT as usize > RECEIVE_BUFFER_COUNT);
     assert!(SEND_SLICE_COUNT_MAX <= 1024); // IOV_MAX
+    // An event holds a few names and every recipient's index.
+    // One journal event holds the indices of all recipients, and a few names.
+    assert!(2 * RECIPIENT_COUNT_MAX + 3 * JOURNAL_NAME_SIZE_MAX < JOURNAL_EVENT_SIZE_MAX);
+    assert!(JOURNAL_EVENT_SIZE_MAX < JOURNAL_BUFFER_SIZE);
+    assert!(JOURNAL_SEGMENT_SIZE + (JOURNAL_BUFFER_SIZE as u64) < u32::MAX as u64);
     assert!(DISK_WRITE_MERGE_COUNT_MAX <= 1024);
 };

@@ -88,6 +88,9 @@ fn described(lines: &[&str], range: String) -> String {
 pub(super) struct File {
     /// This relay.
     pub(super) mta: Spanned<Mta>,
+    /// Its journal.
+    #[serde(default)]
+    pub(super) tracking: Tracking,
     /// Its partners.
     #[serde(default)]
     pub(super) connector: Vec<Spanned<Connector>>,
@@ -174,6 +177,24 @@ table! {
         submit_permission: Choice<Submitters>;
         /// who may send to it, a list of patterns as of an address space
         submit_pattern: Vec<Spanned<String>> = "anyone";
+    }
+}
+
+table! {
+    /// `[tracking]`
+    #[derive(Default)]
+    Tracking
+    required {}
+    optional {
+        /// whether each message's events are kept, for `p1relay track`
+        enabled: Switch<true>;
+        /// the journal's directory, its own
+        directory: Option<Spanned<String>> = "`journal` in the store's";
+        /// how long events are kept
+        keep_days: Number<30, 1, 3650>;
+        /// how large the journal becomes at most; a message of two recipients takes about 600 octets, so that the
+        /// default holds 30 days of 6 messages a second; beyond it the oldest events go
+        size_max_mib: Number<10_240, 16, 16_777_216>;
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::file::{Connector, List, Mta, Redirection, Row};
+use super::file::{Connector, List, Mta, Redirection, Row, Tracking};
 
 /// The reference page: a Markdown table for each table of the file.
 pub fn reference() -> String {
     let mut text = String::new();
     let tables = [
         ("[mta]", Mta::rows()),
+        ("[tracking]", Tracking::rows()),
         ("[[connector]]", Connector::rows()),
         ("[[redirection]]", Redirection::rows()),
         ("[[list]]", List::rows()),

@@ -10,8 +10,7 @@ use thiserror::Error;
 
 use super::activity::{NameReference, StoredActivity, StoredNames, write_names};
 use crate::base::clock::WallTime;
-use crate::ber::{self, Reader, Tag};
-use crate::p1::domain::GlobalDomainIdentifier;
+pub use crate::p1::identifier::identifier_text;
 use crate::p1::scan::{ApduKind, Priority};
 
 const VERSION: u8 = 3;
@@ -86,26 +85,6 @@ impl StoredTarget<'_> {
                 .any(|pair| usize::from(u16::from_le_bytes([pair[0], pair[1]])) == recipient)
         })
     }
-}
-
-/// An MTS-identifier element in words: domain and local part, for logs.
-pub fn identifier_text(element: &[u8]) -> String {
-    let mut reader = Reader::new(element);
-    let mut read = || -> Result<String, ber::Error> {
-        let header = reader.header()?;
-        let scope = reader.enter(&header)?;
-        let mut text = String::new();
-        while let Some(header) = reader.next(&scope)? {
-            let part = reader.skip(&header)?;
-            if header.tag == Tag::IA5_STRING {
-                text += &String::from_utf8_lossy(part.content.octets(element));
-            } else if let Ok(domain) = GlobalDomainIdentifier::decode(part.span().octets(element)) {
-                text += &format!("{domain}/");
-            }
-        }
-        Ok(text)
-    };
-    read().unwrap_or_else(|_| "unreadable".to_owned())
 }
 
 /// Writes metadata and the names of the activity that brought the APDU, its own first; the targets follow

@@ -16,6 +16,7 @@ pub mod domain;
 pub mod downgrade;
 mod error;
 pub mod history;
+pub mod identifier;
 pub mod ipm;
 pub mod non_delivery;
 pub mod or_address;

@@ -109,6 +109,8 @@ impl<E: Engine> Shard<E> {
         let target_count = targets.len() as u16;
         if target_count == 0 {
             tracing::warn!(mts_identifier = %metadata::identifier_text(identifier), inbound, "no recipient is ours: nothing to relay");
+            let (now, size) = (self.now, apdu_size as usize);
+            self.tracker.taken_in(now, inbound, head, &self.scan, size, (targets, &snapshot));
             return Ok(Admission::NotOurs);
         }
         let priority = match self.scan.kind {
@@ -164,6 +166,14 @@ impl<E: Engine> Shard<E> {
         let body_size = chunks.size() + octets.len();
         let appended =
             log.append_settling_request(ticket, &message, chunks, &[octets], origin.settled)?;
+        let (now, size, decided) = (self.now, apdu_size as usize, (targets, &*snapshot));
+        match source {
+            Source::Association(_) => {
+                self.tracker.taken_in(now, inbound, head, &self.scan, size, decided);
+            }
+            Source::Derivation(_) => self.tracker.decided(now, identifier, targets, &snapshot),
+            Source::Nobody => {}
+        }
         let resident = streamed.is_none();
         let mut kept = streamed.map(|(_, kept)| {
             kept.keep(appended.body.clone());

@@ -417,6 +417,7 @@ impl<E: Engine> Shard<E> {
                     derivation_count: metadata.derivation_count,
                     in_doubt: attempted,
                 };
+                self.tracker.recovered(self.now, metadata.identifier, target.connector, &queued);
                 match (connector, metadata.deferred_until) {
                     (None, _) => self.derive_request(Task::Decide, queued),
                     (Some(connector), Some(until)) => {

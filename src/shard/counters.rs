@@ -89,6 +89,8 @@ counters! {
     in_doubt_lost,
     /// Messages found in the store when it was opened.
     recovered,
+    /// Events of messages that could not be kept for tracking.
+    events_lost,
     /// Commits of the shard's log.
     commits,
     /// Octets that those commits have written.

@@ -283,6 +283,7 @@ impl<E: Engine> Shard<E> {
                     "a stored message stays as it is, held for the operator"
                 );
                 self.counters.held_unreadable.add(1);
+                self.track_held(&queued, &why);
                 self.held.push(queued);
             }
             Step::Fetch | Step::Stall | Step::Wait | Step::Drop => {}

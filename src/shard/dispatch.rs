@@ -273,6 +273,7 @@ impl<E: Engine> Shard<E> {
             }
         };
         let identifier = self.scan.mts_identifier.element.octets(apdu);
+        sending.identifier = SmallVec::from_slice(identifier);
         let envelope_end = self.scan.envelope_end() as usize;
         // What is patched, and from where on the stored octets follow; `None`: not at all.
         let (envelope, behind, rest) = match prepared {
@@ -303,7 +304,6 @@ impl<E: Engine> Shard<E> {
                 return self.give_back(connection, connector, report(why));
             }
         };
-        sending.identifier = SmallVec::from_slice(identifier);
         let apdu_size = sending.queued.apdu_size as usize;
         let (stored, to_fetch) = match rest {
             Some(rest) => (octets.slice(start + rest..end), apdu_size - apdu.len()),
@@ -365,6 +365,7 @@ impl<E: Engine> Shard<E> {
     pub(super) fn transfer_confirmed(&mut self, connection: &mut Connection) {
         let Some(connector) = connection.connector else { return };
         let Some(sending) = self.take_sending(connection, connector) else { return };
+        self.track_transfer_out(connector, &sending);
         let queued = sending.queued;
         self.counters.transfers_out.add(1);
         self.counters.octets_out.add(u64::from(queued.apdu_size));
@@ -398,17 +399,23 @@ impl<E: Engine> Shard<E> {
             ?reason,
             "transfer refused"
         );
+        self.track_refusal_out(connector, &sending.identifier, reason);
         if reason == TransferRefusal::Permanent {
             sending.queued.refusal_count = u16::MAX;
         }
-        self.try_again(connector, sending.queued);
+        self.try_again(connector, &sending.identifier, sending.queued);
         self.became_idle(connection);
     }
 
     /// Puts a message that the partner did not take behind its equals, to be tried after a while: others may
     /// fare better.
-    pub(super) fn try_again(&mut self, connector: ConnectorIndex, queued: Queued) {
-        let Some(mut queued) = self.count_refusal(connector, queued) else { return };
+    pub(super) fn try_again(
+        &mut self,
+        connector: ConnectorIndex,
+        identifier: &[u8],
+        queued: Queued,
+    ) {
+        let Some(mut queued) = self.count_refusal(connector, identifier, queued) else { return };
         self.pause(connector);
         queued.release_buffers();
         self.state(connector).queue.push(queued);
@@ -421,6 +428,7 @@ impl<E: Engine> Shard<E> {
     pub(super) fn count_refusal(
         &mut self,
         connector: ConnectorIndex,
+        identifier: &[u8],
         mut queued: Queued,
     ) -> Option<Queued> {
         let settings = self.snapshot.connector(connector);
@@ -429,7 +437,7 @@ impl<E: Engine> Shard<E> {
             return Some(queued);
         }
         tracing::warn!(
-            reference = ?queued.reference,
+            mts_identifier = %metadata::identifier_text(identifier),
             connector = settings.name,
             "not taken for good, or too often"
         );
@@ -518,6 +526,7 @@ impl<E: Engine> Shard<E> {
     /// A message is transferred anew whose end may have reached the partner.
     pub(super) fn note_doubt(&mut self, connector: ConnectorIndex, identifier: &[u8]) {
         self.counters.in_doubt_lost.add(1);
+        self.track_doubt(connector, identifier);
         tracing::warn!(
             mts_identifier = %metadata::identifier_text(identifier),
             connector = self.snapshot.connector(connector).name,

@@ -402,6 +402,7 @@ impl<E: Engine> Shard<E> {
     /// Refuses what came in: politely when the limit is ours, by an abort when the peer is at fault.
     pub(super) fn refuse_transfer(&mut self, connection: &mut Connection, error: &IntakeError) {
         tracing::warn!(peer = %connection.peer, fault = error.fault().as_str(), %error, "transfer refused");
+        self.track_refusal_in(connection, error);
         self.resume_receiving(connection);
         self.drop_intake(&mut connection.intake);
         let polite = matches!(error, IntakeError::Store(_));

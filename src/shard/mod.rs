@@ -13,6 +13,7 @@
 //! - [`lifecycle`]: connections opened, fed, released, closed; [`bind`]: who calls, and the move to the
 //!   owner; [`stop`]: the graceful end.
 //! - [`commit`]: the log's answers, and the mail that speaks of them; [`pace`]: when they are confirmed.
+//! - [`track`]: what happens to each message, told to the journal.
 //! - [`node`]: the shards of one relay as threads; [`solo`]: one shard, turned by a test.
 
 pub mod addresses;
@@ -41,6 +42,7 @@ pub mod settings;
 pub mod solo;
 mod stop;
 mod token;
+mod track;
 mod waiting;
 
 use std::io;
@@ -75,6 +77,7 @@ use resume::Suspended;
 use settings::Snapshot;
 use stop::StopStage;
 use token::{ConnectionKey, Subject};
+use track::Tracker;
 use waiting::Deferred;
 
 /// What all shards of a relay share.
@@ -99,6 +102,7 @@ pub(crate) struct Shard<E: Engine> {
     snapshot: Arc<Snapshot>,
     now: Now,
     counters: Arc<Counters>,
+    tracker: Tracker,
 
     /// The shard's own log first, then logs of a larger shard count of before, which are only drained.
     logs: Vec<Log>,
@@ -183,6 +187,7 @@ impl<E: Engine> Shard<E> {
         logs: Vec<Log>,
         identifiers: Identifiers,
         counters: Arc<Counters>,
+        tracker: Tracker,
     ) -> Shard<E> {
         let snapshot = shared.snapshot.load_full();
         let connectors =
@@ -194,6 +199,7 @@ impl<E: Engine> Shard<E> {
             shared,
             snapshot,
             counters,
+            tracker,
             logs,
             pending: Slab::with_capacity(PENDING_COUNT_EXPECTED),
             put_off: Vec::new(),
@@ -287,6 +293,7 @@ impl<E: Engine> Shard<E> {
         self.flush_dirty();
         self.post();
         self.pause_or_resume_intake();
+        self.tracker.turn(self.now.instant);
         self.publish_counters();
         Ok(self.proceed_with_stop())
     }
@@ -314,8 +321,8 @@ impl<E: Engine> Shard<E> {
         let soon = (waiting || self.is_waiting_to_stop()).then(|| self.now.instant + RETRY_SOON);
         let confirmation = self.held_confirmations.deadline();
         let deferred = self.deferred.deadline(self.now);
-        let timer = self.timers.next_deadline();
-        [timer, self.flush_at, confirmation, deferred, soon].into_iter().flatten().min()
+        let (timer, events) = (self.timers.next_deadline(), self.tracker.deadline());
+        [timer, self.flush_at, confirmation, deferred, events, soon].into_iter().flatten().min()
     }
 
     fn completed(&mut self, completion: Completion<E::Detached>) {
@@ -408,6 +415,7 @@ impl<E: Engine> Shard<E> {
             });
         self.counters.commits.set(commits);
         self.counters.octets_written.set(octets);
+        self.counters.events_lost.set(self.tracker.lost_count());
     }
 }
 

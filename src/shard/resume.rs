@@ -134,7 +134,7 @@ impl<E: Engine> Shard<E> {
                 self.note_doubt(connector, &identifier);
                 queued.in_doubt = true;
             }
-            self.try_again(connector, queued);
+            self.try_again(connector, &identifier, queued);
         }
     }
 
@@ -177,7 +177,7 @@ impl<E: Engine> Shard<E> {
             self.note_doubt(connector, &sending.identifier);
             sending.queued.in_doubt = true;
         }
-        if let Some(queued) = self.count_refusal(connector, sending.queued) {
+        if let Some(queued) = self.count_refusal(connector, &sending.identifier, sending.queued) {
             self.put_back(connector, queued);
         }
     }
@@ -424,7 +424,7 @@ impl<E: Engine> Shard<E> {
     ) {
         let Some(connector) = connection.connector else { return };
         let Some(sending) = self.take_sending(connection, connector) else { return };
-        if let Some(queued) = self.count_refusal(connector, sending.queued) {
+        if let Some(queued) = self.count_refusal(connector, &sending.identifier, sending.queued) {
             self.pause(connector);
             // The peer has said that it is not responsible: nothing is in doubt.
             let resumption = TransferResumption { end_sent: false, ..resumption };

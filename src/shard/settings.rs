@@ -11,6 +11,7 @@ use super::addresses::AddressBook;
 use crate::base::clock::WallTime;
 use crate::connector::{AssociationPolicy, RetryPolicy, Schedule, TransferTimeouts};
 use crate::io::probe::IoChoice;
+use crate::journal;
 use crate::mta::decide::{ConnectorFacts, Context};
 use crate::mta::policy::Policy;
 use crate::mta::quirks::Quirks;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub segment_size: u64,
     /// Most segments of one log; intake is refused, as transient, when they are full.
     pub segment_count_max: usize,
+    /// Where events are kept, and how long; `None`: nowhere.
+    pub tracking: Option<journal::Config>,
     /// A connection that is not an established association after this time is closed.
     pub establishment_timeout: Duration,
     /// Most connections of one shard whose caller has not bound.
@@ -202,7 +205,7 @@ impl Snapshot {
     }
 
     /// Compiles settings that take this revision's place, keeping the link states. `None` when what only a
-    /// start can change differs: listeners, store, shards, or which connectors there are.
+    /// start can change differs: listeners, store, shards, tracking, or which connectors there are.
     pub fn succeeded_by(&self, settings: Settings) -> Option<Snapshot> {
         let names = |settings: &Settings| -> Vec<String> {
             settings.connectors.iter().map(|connector| connector.name.clone()).collect()
@@ -211,6 +214,7 @@ impl Snapshot {
         let same = now.listen == settings.listen
             && now.store_directory == settings.store_directory
             && now.shard_count == settings.shard_count
+            && now.tracking == settings.tracking
             && names(now) == names(&settings);
         same.then(|| Snapshot {
             revision: self.revision + 1,

@@ -9,3 +9,4 @@ mod fallback;
 mod kill;
 mod restart;
 mod support;
+mod track;

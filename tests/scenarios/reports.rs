@@ -105,6 +105,8 @@ fn a_report_that_cannot_go_on_is_discarded() {
     });
     // Of the message only the transfer to EAST, whose report WEST discards.
     network.settle(1, 1);
-    support::wait_until("both discarded", || network.west.logged("a report that cannot go on is discarded") == 2);
+    support::wait_until("both discarded", || {
+        network.west.logged("a report that cannot go on is discarded") == 2
+    });
     assert_eq!(network.sender.count(), 0);
 }

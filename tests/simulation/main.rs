@@ -67,6 +67,7 @@ fn relay(
         io: IoChoice::Auto,
         segment_size: 512 << 10,
         segment_count_max: 64,
+        tracking: None,
         establishment_timeout: Duration::from_secs(60),
         unbound_connection_count_max: 1024,
         called_stack: Arc::new(StackConfig::default()),
