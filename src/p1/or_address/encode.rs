@@ -85,7 +85,7 @@ impl OrAddress {
         for (level, group) in groups.iter_mut().enumerate() {
             let unsaid = (0..4).any(|index| parts[index].is_some() && !said[index]);
             let is_needed = parts.iter().flatten().any(|part| own(part, level).is_some());
-            if !is_needed && !(level == 2 && unsaid) {
+            if !(is_needed || level == 2 && unsaid) {
                 continue;
             }
             let mut texts = parts.map(|part| part.and_then(|part| at(part, level)));

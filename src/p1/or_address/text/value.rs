@@ -133,7 +133,11 @@ fn put(
 pub(super) fn element(pieces: &[Piece], value_at: usize) -> Result<Vec<u8>, TextError> {
     let text = text_of(pieces);
     let is_hexadecimal = text.bytes().all(|each| each.is_ascii_hexdigit());
-    if !is_hexadecimal || text.len() % 2 != 0 || text.is_empty() || text.len() != pieces.len() {
+    if !is_hexadecimal
+        || !text.len().is_multiple_of(2)
+        || text.is_empty()
+        || text.len() != pieces.len()
+    {
         return fault(value_at, "write the octets of the element as pairs of hexadecimal digits");
     }
     let octets: Vec<u8> = hexadecimal(&text).collect();
