@@ -168,6 +168,18 @@ pub(crate) struct Shard<E: Engine> {
     envelopes: Pool,
 }
 
+/// What a shard writes to, and what it writes by.
+pub(crate) struct Books {
+    /// The logs that it drains, its own first.
+    pub(crate) logs: Vec<Log>,
+    /// For the reports that begin here.
+    pub(crate) identifiers: Identifiers,
+    /// What happens, in numbers.
+    pub(crate) counters: Arc<Counters>,
+    /// What happens, message by message.
+    pub(crate) tracker: Tracker,
+}
+
 /// Whether the loop goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
@@ -178,17 +190,15 @@ pub(crate) enum Turn {
 }
 
 impl<E: Engine> Shard<E> {
-    /// A shard over an engine, with the logs that it drains, its own first.
+    /// A shard over an engine.
     pub(crate) fn new(
         index: u16,
         engine: E,
         shared: Arc<Shared<E::Detached>>,
         routes: Vec<Option<Route<E::Detached>>>,
-        logs: Vec<Log>,
-        identifiers: Identifiers,
-        counters: Arc<Counters>,
-        tracker: Tracker,
+        books: Books,
     ) -> Shard<E> {
+        let Books { logs, identifiers, counters, tracker } = books;
         let snapshot = shared.snapshot.load_full();
         let connectors =
             snapshot.settings.connectors.iter().map(|_| ConnectorState::default()).collect();

@@ -22,7 +22,7 @@ use super::mail::{Mailbox, Route};
 use super::notes::{look_into, looking_for_activities, remember_found};
 use super::settings::{Settings, Snapshot};
 use super::track::Tracker;
-use super::{Shard, Shared, Turn};
+use super::{Books, Shard, Shared, Turn};
 use crate::base::limits::NOTE_SIZE_MAX;
 use crate::io::epoll::Epoll;
 use crate::io::probe::{IoChoice, probe_uring};
@@ -453,7 +453,8 @@ pub(super) fn open_shard<E: Engine>(
         Identifiers::new(&superblock.uuid, superblock.incarnation, Issuer::Shard(index));
     let shared = Arc::clone(shared);
     let tracker = Tracker::new(recorder);
-    let mut shard = Shard::new(index, engine, shared, routes, logs, identifiers, counters, tracker);
+    let books = Books { logs, identifiers, counters, tracker };
+    let mut shard = Shard::new(index, engine, shared, routes, books);
     shard.recover(recovered);
     shard.start(listeners);
     Ok((shard, bound))

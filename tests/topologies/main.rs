@@ -45,7 +45,7 @@ fn run(seed: u64) -> [usize; 2] {
     assert!(unknown.is_empty(), "nobody asked for {unknown:?}");
     assert!(network.queues_are_empty(), "something is left over");
     [Fate::Delivered, Fate::Reported]
-        .map(|fate| network.fates().values().filter(|fates| fates[0].is(fate)).count())
+        .map(|fate| network.fates().values().filter(|fates| fates[0] == fate).count())
 }
 
 #[test]

@@ -26,18 +26,12 @@ const MESSAGE_COUNT: u64 = 12;
 pub(crate) type Key = (String, u32, Option<String>);
 
 /// What became of a recipient.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// It was delivered to.
     Delivered,
     /// It was reported not to be.
     Reported,
-}
-
-impl Fate {
-    pub(crate) fn is(&self, other: Fate) -> bool {
-        *self == other
-    }
 }
 
 /// Every fate that was seen.
