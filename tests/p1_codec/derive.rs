@@ -670,10 +670,9 @@ fn enrich(apdu: &mut MtsApdu, random: &mut Random) {
         random.shuffle(&mut added);
         fields.extensions = Some(added);
     }
-    if let Some(extensions) = extensions
-        && random.chance(2)
-    {
-        *extensions = Some(vec![standard_field(26, sequence(&[&entry]))]);
+    if let Some(extensions) = extensions {
+        let history = || vec![standard_field(26, sequence(&[&entry]))];
+        *extensions = random.chance(2).then(history);
     }
 }
 

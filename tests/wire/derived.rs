@@ -50,10 +50,22 @@ fn derived(subject: &[u8], recipients: &[u16], derivation: Derivation) -> Vec<u8
     }
 }
 
+/// The extension types of 1988, `[0]` around an INTEGER, as in later editions: tshark reads no other, and
+/// without its type no value. A length of three octets keeps all other lengths right.
+fn with_later_extension_types(mut octets: Vec<u8>) -> Vec<u8> {
+    let is_type = |window: &[u8]| matches!(window, [0xa0, 3, 2, 1, 20..=39]);
+    let found: Vec<usize> =
+        (0..octets.len().saturating_sub(4)).filter(|at| is_type(&octets[*at..at + 5])).collect();
+    for at in found {
+        octets[at..at + 4].copy_from_slice(&[0x80, 0x82, 0, 1]);
+    }
+    octets
+}
+
 /// What crosses on its way in: octets of ours, all of them.
 #[track_caller]
 fn read(octets: &[u8]) -> Dissection {
-    let crossing = cross(Some(octets));
+    let crossing = cross(Some(&with_later_extension_types(octets.to_vec())));
     crossing.inbound.assert_clean(&ASSOCIATION);
     crossing.inbound
 }
@@ -99,7 +111,7 @@ fn an_expanded_copy_and_the_reports_on_it() {
     let seen = read(&expanded);
     assert_eq!(count(&seen, "p1.PerRecipientMessageTransferFields_element"), 2);
     assert_eq!(count(&seen, "p1.DLExpansion_element"), 1);
-    assert_eq!(seen.values("p1.OtherActions.dl-operation"), ["1"]);
+    assert_eq!(seen.values("p1.OtherActions.dl.operation"), ["1"]);
 
     let report = derived(&expanded, &[1], EXPIRED);
     let seen = read(&report);
