@@ -175,7 +175,7 @@ fn extension(fields: &Option<Vec<ExtensionField>>, number: i64) -> Option<&[u8]>
 
 fn sequence(parts: &[&[u8]]) -> Vec<u8> {
     let content = parts.concat();
-    [&[0x30][..], &crate::tree::length(content.len(), 1), &content].concat()
+    [&[0x30][..], &support::tree::length(content.len(), 1), &content].concat()
 }
 
 fn utc_time(time: WallTime) -> Vec<u8> {
@@ -635,7 +635,7 @@ fn check_rest(before: &[u8], after: &[u8], changed: &[u8]) {
 
 /// The same identifier, and an indefinite length where there was one.
 fn same_form(before: &Node, after: &Node) {
-    use crate::tree::Form;
+    use support::tree::Form;
     assert_eq!(before.identifier, after.identifier);
     match (before.form, after.form) {
         (Form::Definite(before), Form::Definite(after)) => assert!(after >= before),

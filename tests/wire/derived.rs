@@ -8,7 +8,8 @@ use p1relay::p1::non_delivery::NonDelivery;
 use p1relay::p1::patch::Patched;
 use p1relay::p1::scan::{Scan, scan};
 
-use crate::common::apdu::{self, address};
+use support::apdu::{self, address};
+
 use crate::tshark::{ASSOCIATION, Dissection, cross};
 
 const DURAND: &str = "C=FR;A=OTHER;P=DEST;S=DURAND";
