@@ -32,7 +32,7 @@ enum Command {
     #[command(subcommand)]
     Connector(connector_command::ConnectorCommand),
     /// Prints where messages have been, from the journal of a relay that runs or does not.
-    Track(track_command::TrackArguments),
+    Track(Box<track_command::TrackArguments>),
     /// Prints the configuration reference, as it stands in the README.
     Reference,
     /// The demo's sending MTA.

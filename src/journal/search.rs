@@ -185,6 +185,8 @@ pub struct Search {
 struct Position {
     reading: Reading,
     path: PathBuf,
+    /// Whether nothing is added to it any more.
+    sealed: bool,
     next: Next,
 }
 
@@ -205,6 +207,7 @@ impl Search {
             return Ok(None);
         }
         let Some(reading) = Reading::open(&location.events)? else { return Ok(None) };
+        let sealed = index.is_some();
         let next = match (index, &self.keys) {
             (Some(index), Some(keys)) => {
                 let mut blocks: Vec<u64> = keys.iter().flat_map(|key| index.blocks(*key)).collect();
@@ -214,13 +217,13 @@ impl Search {
             }
             _ => Next::All(SEGMENT_HEADER_SIZE),
         };
-        Ok(Some(Position { reading, path: location.events, next }))
+        Ok(Some(Position { reading, path: location.events, sealed, next }))
     }
 
     /// Looks at the next block; `false`: there is none in this segment.
     fn advance(&mut self) -> Result<bool, Error> {
         let Search { query, at, found, .. } = self;
-        let Some(Position { reading, path, next }) = at else { return Ok(false) };
+        let Some(Position { reading, path, sealed, next }) = at else { return Ok(false) };
         let offset = match next {
             Next::All(offset) => *offset,
             Next::These(blocks) => match blocks.next() {
@@ -233,9 +236,11 @@ impl Search {
             span.meets(query.since, query.until)
         })?;
         let Some(block) = block else {
-            return match next {
-                Next::All(_) => Ok(false),
-                Next::These(_) => Err(Error::Damaged { path: path.clone(), offset }),
+            let ends_here = matches!(next, Next::All(_)) && reading.size()? <= offset;
+            // What is being written, or was torn and not cut off yet, ends where its whole blocks do.
+            return match ends_here || !*sealed {
+                true => Ok(false),
+                false => Err(Error::Damaged { path: path.clone(), offset }),
             };
         };
         if let Next::All(offset) = next {

@@ -231,6 +231,27 @@ fn age_and_size_hold() {
 }
 
 #[test]
+fn a_damaged_block_of_a_sealed_segment_is_told_and_the_search_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = Writer::open(config(folder.path())).unwrap();
+    let event = Event::InDoubt { connector: "carrier" };
+    for time in 0..2 {
+        append(&mut writer, time, &[(identifier(1), event)]);
+        writer.keep_to_time(WallTime((time + 1) * 2 * 86_400_000)).unwrap();
+    }
+    let path = Location::all(folder.path()).unwrap()[0].events.clone();
+    let mut octets = std::fs::read(&path).unwrap();
+    *octets.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, octets).unwrap();
+    for query in [Query::default(), by_identifier(1)] {
+        let given: Vec<_> = search(folder.path(), query).unwrap().collect();
+        assert_eq!(given.len(), 2, "{given:?}");
+        assert!(matches!(given[0], Err(Error::Damaged { offset: 24, .. })), "{given:?}");
+        assert_eq!(given[1].as_ref().unwrap().record().event, event);
+    }
+}
+
+#[test]
 fn without_a_buffer_events_are_counted_and_the_count_is_kept() {
     let exchange = Arc::new(Exchange::new(1));
     let mut recorder = Recorder::new(Arc::clone(&exchange), 0);
