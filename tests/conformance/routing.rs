@@ -92,7 +92,7 @@ fn a_content_type_that_is_not_taken_is_not_delivered() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever stands in the way: every recipient of ours in exactly one target, no other in any.
+    // Whatever stands in the way: every recipient of ours in exactly one target, no other in any.
     #[test]
     #[test]
     fn every_recipient_of_ours_is_in_exactly_one_target(
