@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -47,7 +48,7 @@ pub struct Status {
     /// Why that engine.
     pub io_engine_reason: String,
     /// Where it listens.
-    pub addresses: Vec<std::net::SocketAddr>,
+    pub addresses: Vec<SocketAddr>,
     /// What has been counted.
     #[serde(flatten)]
     pub counters: CounterValues,
@@ -130,6 +131,7 @@ pub fn run_until_signal(
     settings: crate::shard::settings::Settings,
     status_interval: Option<Duration>,
 ) -> anyhow::Result<()> {
+    check_alone(&settings.listen)?;
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let node = Node::start(settings)?;
     for address in &node.addresses {
@@ -176,6 +178,30 @@ pub fn run_until_signal(
     tracing::info!("stopped");
     Ok(())
 }
+
+/// Makes sure that nobody listens yet where we shall. The kernel would not tell: shards share a port by
+/// SO_REUSEPORT, and so would a second relay of the same user, which took half of the calls.
+fn check_alone(listen: &[SocketAddr]) -> anyhow::Result<()> {
+    for address in listen.iter().filter(|address| address.port() != 0) {
+        let mut reached = *address;
+        if reached.ip().is_unspecified() {
+            reached.set_ip(match reached {
+                SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        if TcpStream::connect_timeout(&reached, ANSWER_TIME).is_ok() {
+            anyhow::bail!(
+                "cannot listen on {address}: Address already in use: a process answers there; stop it, or \
+                 write another port in `listen`"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// How soon a process on this machine that listens has answered.
+const ANSWER_TIME: Duration = Duration::from_millis(500);
 
 fn print_status(status: &Status) {
     if let Ok(line) = serde_json::to_string(status) {

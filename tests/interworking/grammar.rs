@@ -2,7 +2,7 @@
 //! the named ones may have. It judges what goes to a 1984 partner.
 
 use crate::Node;
-use crate::tree::Content;
+use support::tree::Content;
 
 type Check = fn(&Node) -> Result<(), String>;
 

@@ -17,9 +17,9 @@ use p1relay::p1::ipm::Ipm;
 use p1relay::p1::or_address::OrAddress;
 use p1relay::p1::trace::{Supplied, encode_trace_element};
 
-use crate::capture::{self, foreign_apdus};
-use crate::proxy::{Direction, Recording};
 use crate::{downgraded, grammar, table, vectors};
+use support::capture::{self, foreign_apdus};
+use support::proxy::{Direction, Recording};
 
 const PORT: u16 = 102;
 

@@ -5,38 +5,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers included")]
 
-#[path = "../wire/common/capture.rs"]
-mod capture;
 mod grammar;
 mod judge;
 mod outgoing;
 mod property;
-#[path = "../p1_codec/random.rs"]
-mod random;
 mod table;
-#[path = "../p1_codec/tree.rs"]
-mod tree;
 mod vectors;
 
 use p1relay::p1::Error;
 use p1relay::p1::downgrade::{Downgrade, Options, Outcome, downgrade};
 use p1relay::p1::scan::Scan;
-use random::Random;
-use tree::Node;
-
-/// What a recorded connection is made of, for `capture`.
-mod proxy {
-    /// Which way octets went.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub(crate) enum Direction {
-        /// From the one that connected.
-        ToServer,
-        /// From the one that accepted.
-        ToClient,
-    }
-
-    pub(crate) type Recording = Vec<(Direction, Vec<u8>)>;
-}
+use support::random::Random;
+use support::tree::{self, Node};
 
 fn scanned(apdu: &[u8]) -> Scan {
     let mut result = Scan::new();

@@ -19,8 +19,8 @@ use p1relay::p1::scan::{Progress, Responsibility, Scan, scan_prefix};
 use p1relay::p1::trace::encode_internal_trace_field;
 use p1relay::p1::trace::{Supplied, encode_internal_trace_element, encode_trace_element};
 
-use crate::capture::foreign_apdus;
 use crate::{grammar, scanned, vectors};
+use support::capture::foreign_apdus;
 
 const ARRIVAL: WallTime = WallTime(1_790_000_000_000);
 

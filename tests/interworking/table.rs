@@ -9,9 +9,9 @@ use p1relay::p1::downgrade::{
 use p1relay::p1::non_delivery::NonDelivery;
 use p1relay::p1::schema::MtsApdu;
 
-use crate::tree::{Content, Form};
 use crate::vectors::{delivery_report_mpdu, probe_mpdu, user_mpdu};
 use crate::{Node, constructed, downgraded, grammar, primitive};
+use support::tree::{Content, Form};
 
 /// What must come of a row's input.
 pub(crate) enum Expected {

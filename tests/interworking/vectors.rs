@@ -8,8 +8,8 @@ use p1relay::p1::scan::{ApduKind, ContentType, OriginatorReportRequest, Priority
 use p1relay::p1::schema::{MtsApdu, ReportType};
 use p1relay::p1::time::wall_time;
 
-use crate::capture::payloads_to_server;
 use crate::{Node, constructed, downgraded, grammar, primitive, scanned};
+use support::capture::payloads_to_server;
 
 /// MPDUIdentifier of the ADMD DBP in Germany.
 fn mpdu_identifier(local: &str) -> Node {

@@ -61,9 +61,9 @@ proptest! {
             for _ in 0..=random.below(3) {
                 let at = random.below(apdu.len());
                 match random.below(4) {
-                    0 => apdu[at] = random.next() as u8,
+                    0 => apdu[at] = random.number() as u8,
                     1 => apdu[at] ^= 1 << random.below(8),
-                    2 => apdu.insert(at, random.next() as u8),
+                    2 => apdu.insert(at, random.number() as u8),
                     _ => {
                         apdu.remove(at);
                     }

@@ -6,13 +6,11 @@
 mod build;
 mod hostile;
 mod patch;
-mod random;
 mod scan;
-mod tree;
 
 use p1relay::p1::scan::Scan;
-use random::Random;
-use tree::Node;
+use support::random::Random;
+use support::tree::Node;
 
 /// The MTS-APDU of the foreign capture in 1988 mode: what stands in the EXTERNAL behind its
 /// indirect-reference 5 and the tag of single-ASN1-type. It lies in one TCP segment.

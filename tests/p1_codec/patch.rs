@@ -12,8 +12,8 @@ use p1relay::p1::trace::{
 };
 use proptest::prelude::*;
 
-use crate::tree::{Content, Form, length};
 use crate::{Node, Random, foreign_message, scanned};
+use support::tree::{Content, Form, length};
 
 /// What is done with internal trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

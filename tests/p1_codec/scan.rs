@@ -10,8 +10,8 @@ use p1relay::p1::schema::{self, MtsApdu};
 use p1relay::p1::time::wall_time;
 use proptest::prelude::*;
 
-use crate::tree::Content;
 use crate::{Node, Random, foreign_message, foreign_message_1984, scanned};
+use support::tree::Content;
 
 fn first_octet(bits: &rasn::types::BitString) -> u8 {
     bits.iter()

@@ -10,7 +10,7 @@ use p1relay::p1::build::{
 use p1relay::p1::ipm::Ipm;
 use p1relay::p1::transfer_1984::CONTENT_TYPE_P2;
 
-use crate::common::apdu::{ORIGINATOR, address, domain, first_trace};
+use support::apdu::{ORIGINATOR, address, domain, first_trace};
 
 /// The size of the large message's text, octets.
 const LARGE_SIZE: usize = 3 << 20;

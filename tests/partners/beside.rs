@@ -15,8 +15,8 @@ use p1relay::io::simulated::{World, WorldConfig};
 use p1relay::osi::rtse::DialogueMode;
 use p1relay::osi::stack::ApplicationContext;
 
-use crate::common::apdu;
 use crate::network::{Partner, address, endpoint, relay};
+use support::apdu;
 
 const GOOD_COUNT: usize = 20;
 const MESSAGE_COUNT: usize = 1000;

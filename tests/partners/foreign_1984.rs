@@ -10,11 +10,11 @@ use p1relay::p1::or_address::OrAddress;
 use p1relay::p1::scan::{ContentType, Scan, scan};
 
 use crate::apdus::{self, Edition};
-use crate::common::capture::payloads_to_server;
-use crate::common::relay::{Partner, Relay, SMALL_STORE, configuration};
-use crate::common::{PATIENCE, apdu, wait_until};
-use crate::differ::{Change, differences};
-use crate::mta::{Mta, MtaConfig};
+use support::capture::payloads_to_server;
+use support::differ::{Change, differences};
+use support::mta::{Mta, MtaConfig};
+use support::relay::{Partner, Relay, SMALL_STORE, configuration};
+use support::{PATIENCE, apdu, wait_until};
 
 const CAPTURE: &str = "foreign-transfer-1984.pcap";
 /// The foreign MTA's domain, and its recipients'.
@@ -95,7 +95,7 @@ fn a_foreign_message_of_1984_goes_to_1988_and_back() {
     let [confirm, accept, end, release] = &answers[..] else { panic!("{answers:02x?}") };
     assert_eq!((confirm[5], accept[7], release[7]), (0xd0, 14, 10), "CC, ACCEPT, DISCONNECT");
     // The bind result without a wrapper, its password an IA5String.
-    let result = b"\xa1\x19\x80\x05RELAY\xa1\x10\x16\x0erelay password";
+    let result = b"\xa1\x19\x80\x05RELAY\xa1\x10\x16\x0eRELAY password";
     assert!(accept.windows(result.len()).any(|octets| octets == result), "{accept:02x?}");
     assert_eq!(end[7..11], [2, 0, 42, 3], "PLEASE TOKENS, ACTIVITY END ACK");
     assert_eq!(stream.read(&mut [0]).unwrap(), 0, "the relay closes");

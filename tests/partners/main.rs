@@ -11,16 +11,9 @@
 
 mod apdus;
 mod beside;
-#[path = "../wire/common/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "the tests of the wire use the rest")]
-mod common;
-#[path = "../wire/differ.rs"]
-#[allow(dead_code, reason = "the tests of the wire use the rest")]
-mod differ;
 mod foreign_1984;
 mod link;
 mod matrix;
 mod misbehaving;
-mod mta;
 mod network;
 mod recovery;

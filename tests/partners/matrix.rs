@@ -10,10 +10,10 @@ use p1relay::osi::stack::ApplicationContext;
 use p1relay::p1::scan::{ApduKind, Scan, scan};
 
 use crate::apdus::{self, Edition};
-use crate::common::relay::{Partner, Relay, SMALL_STORE, configuration};
-use crate::common::wait_until;
-use crate::differ::{Change, differences};
-use crate::mta::{Mta, MtaConfig};
+use support::differ::{Change, differences};
+use support::mta::{Mta, MtaConfig};
+use support::relay::{Partner, Relay, SMALL_STORE, configuration};
+use support::wait_until;
 
 const TO_PARTNER: &str = "C=DE;A=PARTNER;S=MEIER";
 const TO_OTHER: &str = "C=FR;A=OTHER;S=DURAND";
@@ -45,7 +45,7 @@ fn partner(opens: Opens, context: ApplicationContext, two_way: bool, engine: &st
         two_way,
         call,
         apdus: if partner_sends { from_partner.clone() } else { Vec::new() },
-        fault: None,
+        ..MtaConfig::default()
     };
     let called = (opens == Opens::Relay).then(|| Mta::start(partner_config(None)));
     let other_config =

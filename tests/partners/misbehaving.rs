@@ -7,9 +7,9 @@ use p1relay::endpoint::fault::Fault;
 use p1relay::osi::stack::ApplicationContext;
 
 use crate::apdus::{self, Edition};
-use crate::common::relay::{Partner, Relay, SMALL_STORE, configuration};
-use crate::common::{apdu, on_each_engine, wait_until};
-use crate::mta::{Mta, MtaConfig};
+use support::mta::{Mta, MtaConfig};
+use support::relay::{Partner, Relay, SMALL_STORE, configuration};
+use support::{apdu, on_each_engine, wait_until};
 
 const GOOD_COUNT: usize = 20;
 const MESSAGE_COUNT: usize = 25;

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Finished, PATIENCE, Port, Setting, Site, finish, program};
+use crate::support::{Finished, PATIENCE, Setting, Site, finish, program};
+use support::port::Port;
 
 const SETTING: Setting = Setting { shards: 1, mta_lines: "io = \"epoll\"", associations: 1 };
 
@@ -86,8 +87,24 @@ fn a_store_in_use_is_told() {
     let site = Site::new();
     let config = site.configure(&SETTING);
     let relay = site.start("epoll");
+    let text = fs::read_to_string(&config).unwrap();
+    let elsewhere = text.replace(&site.port.address.to_string(), "127.0.0.1:0");
+    fs::write(&config, elsewhere).unwrap();
     let told = ["the store cannot be taken, perhaps another relay runs on it"];
     assert_told(&with_config("run", &config), 1, &told);
+    assert_eq!(relay.terminate().0.code(), Some(0));
+}
+
+/// The kernel would have both listen, and give each half of the calls.
+#[test]
+fn two_relays_do_not_share_a_port() {
+    let site = Site::new();
+    let config = site.configure(&SETTING);
+    let relay = site.start("epoll");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("store = \"store\"", "store = \"another\"")).unwrap();
+    let told = format!("cannot listen on {}: Address already in use", site.port.address);
+    assert_told(&with_config("run", &config), 1, &[&told, "write another port in `listen`"]);
     assert_eq!(relay.terminate().0.code(), Some(0));
 }
 

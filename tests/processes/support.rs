@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, BufWriter};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use p1relay::osi::stack::StackConfig;
 use p1relay::p1::scan::Priority;
 use p1relay::run::Status;
 use p1relay::shard::counters::CounterValues;
-use socket2::{Domain, Protocol, Socket, Type};
+use support::port::Port;
 
 /// The MTAs that may send, by [`Load::sender`].
 pub(crate) const SENDERS: [&str; 2] = ["SENDER", "SECOND"];
@@ -36,28 +36,6 @@ pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_p1relay"));
     command.env_remove("RUST_LOG");
     command
-}
-
-/// A port that is ours while this lives: bound, not listening, to be shared by who sets SO_REUSEPORT.
-pub(crate) struct Port {
-    socket: Socket,
-    pub(crate) address: SocketAddr,
-}
-
-impl Port {
-    pub(crate) fn reserve() -> Port {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
-        socket.set_reuse_port(true).unwrap();
-        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
-        let address = socket.local_addr().unwrap().as_socket().unwrap();
-        Port { socket, address }
-    }
-
-    /// Has the port answered by a listener that shares it with nobody.
-    pub(crate) fn occupy(self) -> (SocketAddr, std::net::TcpListener) {
-        drop(self.socket);
-        (self.address, std::net::TcpListener::bind(self.address).unwrap())
-    }
 }
 
 /// A relay between the sending MTAs [`SENDERS`] and the MTA `RECEIVER`.

@@ -11,13 +11,14 @@ use std::net::TcpStream;
 use p1relay::p1::build::{self, MessageBuilder};
 use p1relay::p1::schema::MtsApdu;
 
-use crate::common::PATIENCE;
-use crate::common::apdu::{self, ORIGINATOR};
-use crate::common::capture::{foreign_apdus, payloads_to_server};
-use crate::common::partner::{CalledMta, send};
-use crate::common::relay::{Partner, Relay, SMALL_STORE, configuration};
-use crate::common::wait_until;
-use crate::differ::{Change, Difference, differences};
+use support::PATIENCE;
+use support::apdu::{self, ORIGINATOR};
+use support::capture::{foreign_apdus, payloads_to_server};
+use support::differ::{Change, Difference, differences};
+use support::mta::Mta;
+use support::partner::send;
+use support::relay::{Partner, Relay, SMALL_STORE, configuration};
+use support::wait_until;
 
 /// The foreign MTA's domain.
 const FOREIGN: &str = "C=XX;A=TEST;P=PPTEST";
@@ -26,7 +27,7 @@ const RELAY_DOMAIN: &str = "C=FR;A=RELAY";
 /// A relay between the foreign caller PP1 and called MTAs, one for each address space.
 struct Between {
     relay: Relay,
-    called: Vec<CalledMta>,
+    called: Vec<Mta>,
 }
 
 impl Between {
@@ -34,8 +35,8 @@ impl Between {
     fn start(domain: &str, partner_domain: &str, address_spaces: &[&str]) -> Between {
         let names: Vec<String> =
             (1..).take(address_spaces.len()).map(|number| format!("CALLED-{number}")).collect();
-        let called: Vec<CalledMta> =
-            names.iter().map(|name| CalledMta::start(name, "called password")).collect();
+        let called: Vec<Mta> =
+            names.iter().map(|name| Mta::called(name, "called password")).collect();
         let mut partners = vec![Partner {
             name: "PP1",
             password: "pp1pass",
@@ -180,7 +181,7 @@ fn the_foreign_caller_itself_is_served() {
     let [confirm, accept, end, release] = &answers[..] else { panic!("{answers:02x?}") };
     assert_eq!(confirm[5], 0xd0, "CC TPDU");
     assert_eq!(accept[7], 14, "ACCEPT SPDU");
-    let result = b"\xb1\x1b\xa1\x19\x80\x05RELAY\xa1\x10\x04\x0erelay password";
+    let result = b"\xb1\x1b\xa1\x19\x80\x05RELAY\xa1\x10\x04\x0eRELAY password";
     assert!(accept.windows(result.len()).any(|octets| octets == result), "{accept:02x?}");
     // Behind PLEASE TOKENS, ACTIVITY END ACK with the capture's serial number.
     assert_eq!(end[7..], [2, 0, 42, 3, 0x2a, 1, b'1'], "{end:02x?}");

@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use p1relay::base::limits::{APDU_SIZE_MAX, GROUP_BUFFER_COUNT, GROUP_BUFFER_SIZE};
 
-use crate::common::apdu::{self, ORIGIN};
-use crate::common::capture::{foreign_apdus, payloads_to_server};
-use crate::common::partner::{CalledMta, CallingMta, send};
-use crate::common::relay::{Partner, Relay, SMALL_STORE, configuration};
-use crate::common::{PATIENCE, on_each_engine, wait_until};
+use support::apdu::{self, ORIGIN};
+use support::capture::{foreign_apdus, payloads_to_server};
+use support::mta::Mta;
+use support::partner::{CallingMta, send};
+use support::relay::{Partner, Relay, SMALL_STORE, configuration};
+use support::{PATIENCE, on_each_engine, wait_until};
 
 /// What the relay may grow by under attack: the buffers of its log, and as little besides.
 const GROWTH_MAX: usize = GROUP_BUFFER_COUNT * GROUP_BUFFER_SIZE + (16 << 20);
@@ -27,7 +28,7 @@ const STEADY_COUNT: usize = 10;
 /// A relay with a steady flow from one MTA to another, to be attacked.
 struct Scene {
     relay: Arc<Relay>,
-    called: CalledMta,
+    called: Mta,
     steady: CallingMta,
     watch: Watch,
     resident_before: usize,
@@ -60,7 +61,7 @@ impl Watch {
 impl Scene {
     /// `lines` go into `[mta]`.
     fn set(engine: &str, lines: &str) -> Scene {
-        let called = CalledMta::start("CALLED", "called password");
+        let called = Mta::called("CALLED", "called password");
         let partners = [
             Partner {
                 name: "STEADY",
@@ -397,7 +398,7 @@ fn wrong_name_or_password(engine: &str) {
     assert_eq!(answers[0], answers[1], "the answer tells which was wrong");
     // [18] around the INTEGER 2: authentication-error.
     assert!(answers[0].windows(5).any(|octets| octets == [0xb2, 3, 2, 1, 2]), "{answers:02x?}");
-    for secret in [&b"RELAY"[..], b"relay password", b"STEADY", b"CALLED"] {
+    for secret in [&b"RELAY"[..], b"RELAY password", b"STEADY", b"CALLED"] {
         assert!(!answers[0].windows(secret.len()).any(|octets| octets == secret));
     }
     scene.wait_for_log(&["bind refused", "\"PPX\""]);

@@ -9,13 +9,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
 
-mod common;
-mod differ;
 mod foreign;
 mod hostile;
-#[path = "../partners/mta.rs"]
-#[allow(dead_code, reason = "the tests of partners use the rest")]
-mod mta;
 mod sizes;
 mod tshark;
 mod tshark_x410;

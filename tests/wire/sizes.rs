@@ -7,14 +7,15 @@ use std::net::SocketAddr;
 
 use p1relay::p1::schema::MtsApdu;
 
-use crate::common::apdu::{self, ORIGIN};
-use crate::common::partner::{CalledMta, send};
-use crate::common::relay::{Partner, Relay, SMALL_STORE, configuration};
-use crate::common::{on_each_engine, wait_until};
-use crate::differ::{Change, differences};
+use support::apdu::{self, ORIGIN};
+use support::differ::{Change, differences};
+use support::mta::Mta;
+use support::partner::send;
+use support::relay::{Partner, Relay, SMALL_STORE, configuration};
+use support::{on_each_engine, wait_until};
 
 /// A relay with one caller and called MTAs, one for each address space.
-fn start(engine: &str, called: &[CalledMta], address_spaces: &[&str]) -> Relay {
+fn start(engine: &str, called: &[Mta], address_spaces: &[&str]) -> Relay {
     let names = ["CALLED-1", "CALLED-2"];
     let mut partners = vec![Partner {
         name: "SENDER",
@@ -54,7 +55,7 @@ fn content(size: usize) -> Vec<u8> {
 }
 
 fn contents_pass(engine: &str) {
-    let called = [CalledMta::start("CALLED-1", "called password")];
+    let called = [Mta::called("CALLED-1", "called password")];
     let relay = start(engine, &called, &["C=FR"]);
     let sizes = [0, 1, (64 << 10) - 1, 64 << 10, 16 << 20];
     let inputs: Vec<Vec<u8>> = sizes
@@ -74,7 +75,7 @@ fn recipients() -> Vec<String> {
 }
 
 fn recipients_pass(engine: &str) {
-    let called = [CalledMta::start("CALLED-1", "called password")];
+    let called = [Mta::called("CALLED-1", "called password")];
     let relay = start(engine, &called, &["C=FR"]);
     let recipients = recipients();
     let recipients: Vec<&str> = recipients.iter().map(String::as_str).collect();
@@ -92,7 +93,7 @@ fn responsibilities(apdu: &[u8]) -> Vec<bool> {
 }
 
 fn a_split_makes_each_recipient_somebodys(engine: &str) {
-    let called = ["CALLED-1", "CALLED-2"].map(|name| CalledMta::start(name, "called password"));
+    let called = ["CALLED-1", "CALLED-2"].map(|name| Mta::called(name, "called password"));
     let relay = start(engine, &called, &["C=FR;A=OTHER;P=P0", "C=FR;A=OTHER;P=P1"]);
     let recipients = recipients();
     let recipients: Vec<&str> = recipients.iter().map(String::as_str).collect();

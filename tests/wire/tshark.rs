@@ -10,11 +10,12 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::common::apdu::{self, ORIGIN, ORIGINATOR};
-use crate::common::capture::{self, vector};
-use crate::common::partner::{CalledMta, send};
-use crate::common::proxy::Proxy;
-use crate::common::relay::{Partner, Relay, SMALL_STORE, configuration};
+use support::apdu::{self, ORIGIN, ORIGINATOR};
+use support::capture::{self, vector};
+use support::mta::Mta;
+use support::partner::send;
+use support::proxy::Proxy;
+use support::relay::{Partner, Relay, SMALL_STORE, configuration};
 
 /// PI_ERROR of Wireshark's expert items.
 const SEVERITY_ERROR: &str = "8388608";
@@ -131,7 +132,7 @@ struct Crossing {
 
 /// Sends an APDU over the relay, or only binds and releases.
 fn cross(apdu: Option<&[u8]>) -> Crossing {
-    let receiver = CalledMta::start("RECEIVER", "receiver password");
+    let receiver = Mta::called("RECEIVER", "receiver password");
     let outbound = Proxy::start(receiver.address);
     let partners = [
         Partner {

@@ -4,12 +4,12 @@
 
 use p1relay::osi::stack::ApplicationContext;
 
-use crate::common::apdu::{self, ORIGIN};
-use crate::common::capture;
-use crate::common::proxy::{Direction, Proxy};
-use crate::common::relay::{Partner, Relay, SMALL_STORE, configuration};
-use crate::mta::{Mta, MtaConfig};
 use crate::tshark::{ASSOCIATION, Dissection};
+use support::apdu::{self, ORIGIN};
+use support::capture;
+use support::mta::{Mta, MtaConfig};
+use support::proxy::{Direction, Proxy};
+use support::relay::{Partner, Relay, SMALL_STORE, configuration};
 
 /// tshark's own fault in X.410 mode.
 const OWN_FAULT: &str = "can't get spdu type from session dissector";

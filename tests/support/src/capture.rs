@@ -18,7 +18,7 @@ const ACK: u8 = 0x10;
 const CLIENT_PORT: u16 = 40_000;
 
 /// Writes a capture of one connection to `server_port`.
-pub(crate) fn write(path: &Path, recording: &Recording, server_port: u16) {
+pub fn write(path: &Path, recording: &Recording, server_port: u16) {
     let mut file = Vec::new();
     // Magic, version 2.4, no time zone, no accuracy, frames of any size, Ethernet.
     file.extend_from_slice(&0xa1b2_c3d4_u32.to_le_bytes());
@@ -84,12 +84,12 @@ impl Frames {
 }
 
 /// Where a foreign capture stands.
-pub(crate) fn vector(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name)
+pub fn vector(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors").join(name)
 }
 
 /// TCP payloads of a foreign capture (loopback: no loss, no reordering) towards the server, in order.
-pub(crate) fn payloads_to_server(name: &str) -> Vec<Vec<u8>> {
+pub fn payloads_to_server(name: &str) -> Vec<Vec<u8>> {
     let file = fs::read(vector(name)).unwrap();
     let number = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap()) as usize;
     assert_eq!((number(0), number(20)), (0xa1b2_c3d4, 1), "little-endian pcap, Ethernet");
@@ -111,7 +111,7 @@ pub(crate) fn payloads_to_server(name: &str) -> Vec<Vec<u8>> {
 }
 
 /// The MTS-APDUs that the foreign caller of a capture in normal mode transfers.
-pub(crate) fn foreign_apdus(name: &str) -> Vec<Vec<u8>> {
+pub fn foreign_apdus(name: &str) -> Vec<Vec<u8>> {
     let mut stack = Stack::responder(StackConfig::default().into());
     let (mut apdus, mut transfer) = (Vec::new(), Vec::new());
     for payload in payloads_to_server(name) {

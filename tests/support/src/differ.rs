@@ -71,7 +71,7 @@ fn read(whole: &[u8], at: usize) -> Node {
 
 /// How a stretch differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Change {
+pub enum Change {
     /// A whole element that the input does not have.
     Added,
     /// A whole element that the output does not have.
@@ -84,12 +84,15 @@ pub(crate) enum Change {
 
 /// One stretch that differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Difference {
-    pub(crate) change: Change,
+pub struct Difference {
+    /// How it differs.
+    pub change: Change,
     /// Identifier octets from the outermost element to the one concerned, in hexadecimal.
-    pub(crate) path: String,
-    pub(crate) input: Range<usize>,
-    pub(crate) output: Range<usize>,
+    pub path: String,
+    /// Where it stands in the input, octets.
+    pub input: Range<usize>,
+    /// Where it stands in the output, octets.
+    pub output: Range<usize>,
 }
 
 impl fmt::Display for Difference {
@@ -104,7 +107,7 @@ impl fmt::Display for Difference {
 ///
 /// An element may have one more child, or one fewer; anything else that is not of the same shape fails.
 #[track_caller]
-pub(crate) fn differences(input: &[u8], output: &[u8]) -> Vec<Difference> {
+pub fn differences(input: &[u8], output: &[u8]) -> Vec<Difference> {
     let (a, b) = (read(input, 0), read(output, 0));
     assert_eq!((a.end, b.end), (input.len(), output.len()), "something follows the element");
     let mut differ = Differ { input, output, found: Vec::new() };

@@ -9,7 +9,7 @@ use super::wait_until;
 
 /// Which way octets went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Direction {
+pub enum Direction {
     /// From the one that connected.
     ToServer,
     /// From the one that accepted.
@@ -17,21 +17,21 @@ pub(crate) enum Direction {
 }
 
 /// One connection: what each read brought; nothing in it means that the direction is closed.
-pub(crate) type Recording = Vec<(Direction, Vec<u8>)>;
+pub type Recording = Vec<(Direction, Vec<u8>)>;
 
 type Recordings = Arc<Mutex<Vec<Arc<Mutex<Recording>>>>>;
 
 /// A proxy; it accepts until it is dropped.
-pub(crate) struct Proxy {
+pub struct Proxy {
     /// Where it listens.
-    pub(crate) address: SocketAddr,
+    pub address: SocketAddr,
     recordings: Recordings,
     stopped: Arc<AtomicBool>,
 }
 
 impl Proxy {
     /// Passes connections on to `server`.
-    pub(crate) fn start(server: SocketAddr) -> Proxy {
+    pub fn start(server: SocketAddr) -> Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let recordings = Recordings::default();
@@ -55,7 +55,7 @@ impl Proxy {
     }
 
     /// Waits until the one connection that was made is closed both ways.
-    pub(crate) fn recording(&self) -> Recording {
+    pub fn recording(&self) -> Recording {
         let closed = |recording: &Recording| {
             recording.iter().filter(|(_, octets)| octets.is_empty()).count() == 2
         };

@@ -1,32 +1,39 @@
 //! A BER encoding as a tree that remembers its form octet for octet, and other forms of the same value.
 
-use crate::Random;
+use crate::random::Random;
 
 /// How a length is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
+pub enum Form {
     /// In so many length octets altogether.
     Definite(usize),
+    /// End-of-contents octets end it.
     Indefinite,
 }
 
 /// One element: its identifier octets, the form of its length, and what it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Node {
-    pub(crate) identifier: Vec<u8>,
-    pub(crate) form: Form,
-    pub(crate) content: Content,
+pub struct Node {
+    /// Identifier octets.
+    pub identifier: Vec<u8>,
+    /// How its length is written.
+    pub form: Form,
+    /// What is in it.
+    pub content: Content,
 }
 
+/// What an element holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Content {
+pub enum Content {
+    /// Octets.
     Primitive(Vec<u8>),
+    /// Elements.
     Constructed(Vec<Node>),
 }
 
 impl Node {
     /// Parses one element, which must be valid; gives its size too.
-    pub(crate) fn parse(octets: &[u8]) -> (Node, usize) {
+    pub fn parse(octets: &[u8]) -> (Node, usize) {
         let mut at = 1;
         if octets[0] & 0x1f == 0x1f {
             while octets[at] & 0x80 != 0 {
@@ -79,20 +86,22 @@ impl Node {
     }
 
     /// Parses octets that are one element and nothing else.
-    pub(crate) fn parse_all(octets: &[u8]) -> Node {
+    pub fn parse_all(octets: &[u8]) -> Node {
         let (node, size) = Node::parse(octets);
         assert_eq!(size, octets.len(), "octets behind the element");
         node
     }
 
-    pub(crate) fn children(&self) -> &[Node] {
+    /// The elements in it; none in a primitive one.
+    pub fn children(&self) -> &[Node] {
         match &self.content {
             Content::Constructed(children) => children,
             Content::Primitive(_) => &[],
         }
     }
 
-    pub(crate) fn children_mut(&mut self) -> &mut Vec<Node> {
+    /// The same, to be changed.
+    pub fn children_mut(&mut self) -> &mut Vec<Node> {
         match &mut self.content {
             Content::Constructed(children) => children,
             Content::Primitive(_) => panic!("a primitive element has no children"),
@@ -100,13 +109,13 @@ impl Node {
     }
 
     /// The first child with this one-octet identifier.
-    pub(crate) fn child(&self, identifier: u8) -> Option<&Node> {
+    pub fn child(&self, identifier: u8) -> Option<&Node> {
         self.children().iter().find(|child| child.identifier == [identifier])
     }
 
     /// Encodes in the forms remembered; a definite length that does not fit its octets takes the fewest
     /// that hold it.
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    pub fn encode(&self) -> Vec<u8> {
         let content = match &self.content {
             Content::Primitive(octets) => octets.clone(),
             Content::Constructed(children) => children.iter().flat_map(Node::encode).collect(),
@@ -128,7 +137,7 @@ impl Node {
 
     /// Another encoding of the same value: SETs in any order, lengths in any form. The content of a
     /// message, an OCTET STRING beside the envelope, may come in segments.
-    pub(crate) fn shuffled(mut self, random: &mut Random) -> Node {
+    pub fn shuffled(mut self, random: &mut Random) -> Node {
         let is_message = self.identifier == [0xa0];
         if is_message && random.chance(3) {
             segment(&mut self.children_mut()[1], random);
@@ -170,7 +179,7 @@ fn segment(content: &mut Node, random: &mut Random) {
 }
 
 /// Length octets, `count` of them if the size fits, else the fewest.
-pub(crate) fn length(size: usize, count: usize) -> Vec<u8> {
+pub fn length(size: usize, count: usize) -> Vec<u8> {
     let fewest = match size {
         0..0x80 => 1,
         0x80..0x100 => 2,

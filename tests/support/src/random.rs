@@ -4,10 +4,11 @@ use p1relay::p1::schema::*;
 use rasn::prelude::*;
 
 /// A small generator (splitmix64): the same seed gives the same APDU everywhere.
-pub(crate) struct Random(pub(crate) u64);
+pub struct Random(pub u64);
 
 impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
+    /// Any number.
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -15,16 +16,18 @@ impl Random {
         z ^ z >> 31
     }
 
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
+    /// A number below `bound`.
+    pub fn below(&mut self, bound: usize) -> usize {
+        (self.number() % bound as u64) as usize
     }
 
     /// True once in `of` times.
-    pub(crate) fn chance(&mut self, of: usize) -> bool {
+    pub fn chance(&mut self, of: usize) -> bool {
         self.below(of) == 0
     }
 
-    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+    /// Puts them into any order.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for index in (1..items.len()).rev() {
             items.swap(index, self.below(index + 1));
         }
@@ -69,7 +72,7 @@ impl Random {
 
     /// Bits of 8 to 16, the first octet as wanted.
     fn bits(&mut self, first: u8) -> BitString {
-        let octets = [first, self.next() as u8];
+        let octets = [first, self.number() as u8];
         let mut bits = BitString::from_slice(&octets);
         bits.truncate(8 + self.below(9));
         bits
@@ -87,7 +90,8 @@ impl Random {
         MtsIdentifier { global_domain_identifier: self.domain(), local_identifier: self.ia5(32) }
     }
 
-    pub(crate) fn or_name(&mut self) -> OrName {
+    /// An O/R name.
+    pub fn or_name(&mut self) -> OrName {
         OrName {
             built_in_standard_attributes: BuiltInStandardAttributes {
                 country_name: self.option(|random| random.name(3)),
@@ -144,11 +148,12 @@ impl Random {
     }
 
     fn other_actions(&mut self) -> BitString {
-        let first = self.next() as u8 & 0xc0;
+        let first = self.number() as u8 & 0xc0;
         self.bits(first)
     }
 
-    pub(crate) fn trace_element(&mut self) -> TraceInformationElement {
+    /// An element of trace-information.
+    pub fn trace_element(&mut self) -> TraceInformationElement {
         TraceInformationElement {
             global_domain_identifier: self.domain(),
             domain_supplied_information: DomainSuppliedInformation {
@@ -162,7 +167,8 @@ impl Random {
         }
     }
 
-    pub(crate) fn internal_trace_element(&mut self) -> InternalTraceInformationElement {
+    /// An element of internal-trace-information.
+    pub fn internal_trace_element(&mut self) -> InternalTraceInformationElement {
         let attempted_mta = self.option(|random| random.ia5(32));
         let attempted_domain =
             if attempted_mta.is_none() { self.option(Random::domain) } else { None };
@@ -197,11 +203,11 @@ impl Random {
         ExtensionField {
             extension_type: self.extension_type(),
             criticality: self.option(|random| {
-                let first = random.next() as u8 & 0xe0;
+                let first = random.number() as u8 & 0xe0;
                 random.bits(first)
             }),
             value: self.option(|random| {
-                let octets = OctetString::from(vec![random.next() as u8; random.below(300)]);
+                let octets = OctetString::from(vec![random.number() as u8; random.below(300)]);
                 Any::new(rasn::ber::encode(&octets).expect("encodes"))
             }),
         }
@@ -242,7 +248,7 @@ impl Random {
     fn recipients(&mut self, count: usize) -> Vec<PerRecipientTransferFields> {
         (1..=count as u32)
             .map(|number| {
-                let first = self.next() as u8 & 0xf8;
+                let first = self.number() as u8 & 0xf8;
                 PerRecipientTransferFields {
                     recipient_name: self.or_name(),
                     originally_specified_recipient_number: number,
@@ -254,7 +260,8 @@ impl Random {
             .collect()
     }
 
-    pub(crate) fn message(&mut self, recipient_count: usize, content_size: usize) -> MtsApdu {
+    /// A message.
+    pub fn message(&mut self, recipient_count: usize, content_size: usize) -> MtsApdu {
         let (built_in_content_type, extended_content_type) = self.content_type();
         MtsApdu::Message(Message {
             envelope: MessageTransferEnvelope {
@@ -268,7 +275,7 @@ impl Random {
                     [Priority::Normal, Priority::NonUrgent, Priority::Urgent][random.below(3)]
                 }),
                 per_message_indicators: self.option(|random| {
-                    let first = random.next() as u8;
+                    let first = random.number() as u8;
                     random.bits(first)
                 }),
                 deferred_delivery_time: self.option(Random::time),
@@ -278,11 +285,12 @@ impl Random {
                 extensions: self.envelope_extensions(),
                 per_recipient_fields: self.recipients(recipient_count),
             },
-            content: vec![self.next() as u8; content_size].into(),
+            content: vec![self.number() as u8; content_size].into(),
         })
     }
 
-    pub(crate) fn probe(&mut self, recipient_count: usize) -> MtsApdu {
+    /// A probe.
+    pub fn probe(&mut self, recipient_count: usize) -> MtsApdu {
         let (built_in_content_type, extended_content_type) = self.content_type();
         MtsApdu::Probe(ProbeTransferEnvelope {
             probe_identifier: self.mts_identifier(),
@@ -293,7 +301,7 @@ impl Random {
             content_identifier: self.option(|random| random.printable(16)),
             content_length: self.option(|random| random.below(1 << 31) as u64),
             per_message_indicators: self.option(|random| {
-                let first = random.next() as u8;
+                let first = random.number() as u8;
                 random.bits(first)
             }),
             per_domain_bilateral_information: self
@@ -304,7 +312,8 @@ impl Random {
         })
     }
 
-    pub(crate) fn report(&mut self) -> MtsApdu {
+    /// A report.
+    pub fn report(&mut self) -> MtsApdu {
         let (built_in_content_type, extended_content_type) = self.content_type();
         MtsApdu::Report(Report {
             envelope: ReportTransferEnvelope {
@@ -352,7 +361,8 @@ impl Random {
         })
     }
 
-    pub(crate) fn apdu(&mut self) -> MtsApdu {
+    /// A message, probe or report.
+    pub fn apdu(&mut self) -> MtsApdu {
         match self.below(4) {
             0 => {
                 let recipient_count = 1 + self.below(4);
@@ -368,14 +378,14 @@ impl Random {
     }
 
     /// Some encoding of a random APDU.
-    pub(crate) fn encoded_apdu(&mut self) -> Vec<u8> {
+    pub fn encoded_apdu(&mut self) -> Vec<u8> {
         let apdu = self.apdu();
         self.some_encoding(&apdu)
     }
 
     /// Some encoding of an APDU.
-    pub(crate) fn some_encoding(&mut self, apdu: &MtsApdu) -> Vec<u8> {
+    pub fn some_encoding(&mut self, apdu: &MtsApdu) -> Vec<u8> {
         let octets = rasn::ber::encode(apdu).expect("the schema encodes");
-        crate::Node::parse_all(&octets).shuffled(self).encode()
+        crate::tree::Node::parse_all(&octets).shuffled(self).encode()
     }
 }

@@ -10,31 +10,35 @@ use p1relay::p1::domain::GlobalDomainIdentifier;
 use p1relay::p1::ipm::Ipm;
 use p1relay::p1::or_address::OrAddress;
 use p1relay::p1::trace::{Supplied, encode_trace_element};
+use p1relay::p1::transfer_1984::CONTENT_TYPE_P2;
 
 /// The domain in MTS-identifiers and first trace elements.
-pub(crate) const ORIGIN: &str = "C=GB;A=CARRIER;P=ACME";
+pub const ORIGIN: &str = "C=GB;A=CARRIER;P=ACME";
 /// Who sends.
-pub(crate) const ORIGINATOR: &str = "C=GB;A=CARRIER;P=ACME;S=SMITH";
+pub const ORIGINATOR: &str = "C=GB;A=CARRIER;P=ACME;S=SMITH";
 
 /// When the first trace element was made.
 const ORIGIN_TIME: WallTime = WallTime(1_790_000_000_000);
 
-pub(crate) fn domain() -> GlobalDomainIdentifier {
+/// That domain.
+pub fn domain() -> GlobalDomainIdentifier {
     ORIGIN.parse().unwrap()
 }
 
-pub(crate) fn address(text: &str) -> OrAddress {
+/// The address that a text states.
+pub fn address(text: &str) -> OrAddress {
     text.parse().unwrap()
 }
 
-pub(crate) fn first_trace() -> Vec<u8> {
+/// Trace information of its one element.
+pub fn first_trace() -> Vec<u8> {
     let mut trace = Vec::new();
     encode_trace_element(&domain(), Supplied::relayed(ORIGIN_TIME), &mut trace);
     trace
 }
 
 /// A message with this content.
-pub(crate) fn message(local_identifier: &str, recipients: &[&str], content: &[u8]) -> Vec<u8> {
+pub fn message(local_identifier: &str, recipients: &[&str], content: &[u8]) -> Vec<u8> {
     let trace = first_trace();
     let mut builder = MessageBuilder::new(domain(), local_identifier, address(ORIGINATOR), &trace);
     builder.recipients = recipients.iter().map(|text| address(text).into()).collect();
@@ -42,8 +46,18 @@ pub(crate) fn message(local_identifier: &str, recipients: &[&str], content: &[u8
     builder.build()
 }
 
+/// The same as an MTA of 1984 makes it.
+pub fn message_1984(local_identifier: &str, recipients: &[&str], content: &[u8]) -> Vec<u8> {
+    let trace = first_trace();
+    let mut builder = MessageBuilder::new(domain(), local_identifier, address(ORIGINATOR), &trace);
+    builder.content_type = CONTENT_TYPE_P2;
+    builder.recipients = recipients.iter().map(|text| address(text).into()).collect();
+    builder.content = content;
+    builder.build_1984().unwrap()
+}
+
 /// An interpersonal message with this text.
-pub(crate) fn interpersonal(local_identifier: &str, recipients: &[&str], text: &[u8]) -> Vec<u8> {
+pub fn interpersonal(local_identifier: &str, recipients: &[&str], text: &[u8]) -> Vec<u8> {
     let addresses: Vec<OrAddress> = recipients.iter().map(|text| address(text)).collect();
     let content = Ipm {
         identifier: local_identifier,
@@ -57,7 +71,7 @@ pub(crate) fn interpersonal(local_identifier: &str, recipients: &[&str], text: &
 }
 
 /// A probe for a message of 1000 octets.
-pub(crate) fn probe(local_identifier: &str, recipients: &[&str]) -> Vec<u8> {
+pub fn probe(local_identifier: &str, recipients: &[&str]) -> Vec<u8> {
     ProbeBuilder {
         domain: domain(),
         local_identifier,
@@ -74,7 +88,7 @@ pub(crate) fn probe(local_identifier: &str, recipients: &[&str]) -> Vec<u8> {
 }
 
 /// A report to `destination`: one recipient was reached, the other is unknown.
-pub(crate) fn report(local_identifier: &str, destination: &str, subjects: [&str; 2]) -> Vec<u8> {
+pub fn report(local_identifier: &str, destination: &str, subjects: [&str; 2]) -> Vec<u8> {
     let encoded = |text: &str| {
         let mut out = Vec::new();
         address(text).encode(&mut out);

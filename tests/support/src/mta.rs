@@ -16,19 +16,27 @@ use p1relay::io::epoll::Epoll;
 use p1relay::osi::rtse::DialogueMode;
 use p1relay::osi::stack::{ApplicationContext, StackConfig};
 
-use crate::common::wait_until;
+use crate::wait_until;
 
 /// What an MTA is.
 #[derive(Clone, Default)]
-pub(crate) struct MtaConfig<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) password: &'a str,
-    pub(crate) context: ApplicationContext,
-    pub(crate) two_way: bool,
+pub struct MtaConfig<'a> {
+    /// Its MTA name.
+    pub name: &'a str,
+    /// What it shows.
+    pub password: &'a str,
+    /// What it speaks.
+    pub context: ApplicationContext,
+    /// Whether it sends on associations that others open.
+    pub two_way: bool,
     /// Whom it calls; `None`: it is only called.
-    pub(crate) call: Option<SocketAddr>,
-    pub(crate) apdus: Vec<Vec<u8>>,
-    pub(crate) fault: Option<Fault>,
+    pub call: Option<SocketAddr>,
+    /// Where it listens; `None`: anywhere.
+    pub listen: Option<SocketAddr>,
+    /// What it sends, in order.
+    pub apdus: Vec<Vec<u8>>,
+    /// How it misbehaves.
+    pub fault: Option<Fault>,
 }
 
 #[derive(Default)]
@@ -36,6 +44,7 @@ struct Kept {
     received: Mutex<Vec<Vec<u8>>>,
     confirmed: Mutex<usize>,
     notes: Mutex<Vec<String>>,
+    has_bound: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -48,6 +57,7 @@ struct Keeping {
 
 impl Script for Keeping {
     fn next(&mut self, _association: usize, _now: Now) -> Next {
+        self.kept.has_bound.store(true, Ordering::Release);
         let Some((number, apdu)) = self.waiting.pop() else { return Next::Idle };
         self.under_way.push((number, apdu.clone()));
         Next::Transfer { number, apdu }
@@ -77,16 +87,22 @@ impl Script for Keeping {
 }
 
 /// A running MTA; it releases and ends when it is dropped.
-pub(crate) struct Mta {
+pub struct Mta {
     /// Where it listens.
-    pub(crate) address: SocketAddr,
+    pub address: SocketAddr,
     kept: Arc<Kept>,
+    behaves: bool,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Mta {
+    /// One that is only called.
+    pub fn called(name: &str, password: &str) -> Mta {
+        Mta::start(MtaConfig { name, password, ..MtaConfig::default() })
+    }
+
     /// Listens, and calls if it is to call.
-    pub(crate) fn start(config: MtaConfig<'_>) -> Mta {
+    pub fn start(config: MtaConfig<'_>) -> Mta {
         let kept = Arc::new(Kept::default());
         let numbered = (1..).zip(config.apdus.iter().map(|apdu| Lease::copied(apdu)));
         let mut waiting: Vec<_> = numbered.collect();
@@ -109,9 +125,10 @@ impl Mta {
             call: config.call.map(|address| (address, 1)),
             retry_delay: Duration::from_millis(100),
         };
+        let listen = config.listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let mut endpoint =
             Endpoint::new(Epoll::new().unwrap(), endpoint, script).with_fault(config.fault);
-        let (_, address) = endpoint.listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let (_, address) = endpoint.listen(listen).unwrap();
         let thread = std::thread::spawn(move || {
             loop {
                 let soon = endpoint.engine().now().instant + Duration::from_millis(10);
@@ -120,33 +137,53 @@ impl Mta {
                 }
             }
         });
-        Mta { address, kept, thread: Some(thread) }
+        Mta { address, kept, behaves: config.fault.is_none(), thread: Some(thread) }
     }
 
     /// How many of its APDUs were confirmed.
-    pub(crate) fn confirmed_count(&self) -> usize {
+    pub fn confirmed_count(&self) -> usize {
         *self.kept.confirmed.lock().unwrap()
     }
 
     /// What it received so far.
-    pub(crate) fn received(&self) -> Vec<Vec<u8>> {
+    pub fn received(&self) -> Vec<Vec<u8>> {
         self.kept.received.lock().unwrap().clone()
     }
 
     /// What it had to say so far.
-    pub(crate) fn notes(&self) -> Vec<String> {
+    pub fn notes(&self) -> Vec<String> {
         self.kept.notes.lock().unwrap().clone()
     }
 
-    /// Waits for so many APDUs.
+    /// Whether it has, or had, an association that it may send on.
+    pub fn has_bound(&self) -> bool {
+        self.kept.has_bound.load(Ordering::Acquire)
+    }
+
+    /// APDUs received so far.
+    pub fn count(&self) -> usize {
+        self.kept.received.lock().unwrap().len()
+    }
+
+    /// Whether an APDU for which `condition` holds was received.
+    pub fn any(&self, condition: impl Fn(&[u8]) -> bool) -> bool {
+        self.kept.received.lock().unwrap().iter().any(|apdu| condition(apdu))
+    }
+
+    /// Waits for so many APDUs, and that there are no more; nor may one that behaves have had to say anything.
     #[track_caller]
-    pub(crate) fn wait_for(&self, count: usize) -> Vec<Vec<u8>> {
-        wait_until("APDUs at the MTA", || self.kept.received.lock().unwrap().len() >= count);
-        self.received()
+    pub fn wait_for(&self, count: usize) -> Vec<Vec<u8>> {
+        wait_until("APDUs at the MTA", || self.count() >= count);
+        let received = self.received();
+        assert_eq!(received.len(), count);
+        if self.behaves {
+            assert_eq!(self.notes(), [""; 0]);
+        }
+        received
     }
 
     /// Releases, and waits until it has.
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         self.kept.stop.store(true, Ordering::Release);
         if let Some(Err(_)) = self.thread.take().map(JoinHandle::join)
             && !std::thread::panicking()

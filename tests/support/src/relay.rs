@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -13,78 +14,112 @@ use tempfile::TempDir;
 use super::wait_until;
 
 /// MTA name of the relay under test.
-pub(crate) const RELAY_NAME: &str = "RELAY";
+pub const RELAY_NAME: &str = "RELAY";
 /// The password that it shows.
-pub(crate) const RELAY_PASSWORD: &str = "relay password";
+pub const RELAY_PASSWORD: &str = "RELAY password";
 
 /// A connector to be configured.
 #[derive(Default)]
-pub(crate) struct Partner<'a> {
+pub struct Partner<'a> {
     /// MTA name and connector name.
-    pub(crate) name: &'a str,
+    pub name: &'a str,
     /// What it shows.
-    pub(crate) password: &'a str,
+    pub password: &'a str,
     /// Its domain, if it is configured.
-    pub(crate) domain: Option<&'a str>,
+    pub domain: Option<&'a str>,
     /// Where it is called; `None`: it only calls.
-    pub(crate) address: Option<SocketAddr>,
+    pub address: Option<SocketAddr>,
     /// Address spaces, all at the same cost.
-    pub(crate) address_spaces: &'a [&'a str],
+    pub address_spaces: &'a [&'a str],
     /// More lines of its table.
-    pub(crate) lines: &'a str,
+    pub lines: &'a str,
 }
 
 /// Segments large enough for every message of a test but the largest, and small enough to be made fast.
-pub(crate) const SMALL_STORE: &str = "segment_size_mib = 16";
+pub const SMALL_STORE: &str = "segment_size_mib = 16";
 
-/// The text of a configuration; `lines` are more lines of `[mta]`.
-pub(crate) fn configuration(domain: &str, lines: &str, partners: &[Partner<'_>]) -> String {
-    let mut text = format!(
-        "[mta]\nname = \"{RELAY_NAME}\"\npassword = \"{RELAY_PASSWORD}\"\ndomain = \"{domain}\"\n\
-         listen = [\"127.0.0.1:0\"]\nshards = 1\npin = false\n{lines}\n"
-    );
-    for partner in partners {
-        text += &format!(
-            "\n[[connector]]\nname = \"{}\"\nremote_mta_name = \"{}\"\nremote_password = \"{}\"\n\
-             open_retry_delay_s = 0.1\n{}\n",
-            partner.name.to_lowercase(),
-            partner.name,
-            partner.password,
-            partner.lines,
+/// A relay to be configured; it shows its name followed by ` password`.
+pub struct RelayConfig<'a> {
+    /// MTA name.
+    pub name: &'a str,
+    /// Its domain.
+    pub domain: &'a str,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// More lines of `[mta]`.
+    pub lines: &'a str,
+    /// Its connectors.
+    pub partners: &'a [Partner<'a>],
+    /// More tables.
+    pub tables: &'a str,
+}
+
+impl RelayConfig<'_> {
+    /// The text of its configuration.
+    pub fn text(&self) -> String {
+        let RelayConfig { name, domain, listen, lines, partners, tables } = self;
+        let mut text = format!(
+            "[mta]\nname = \"{name}\"\npassword = \"{name} password\"\ndomain = \"{domain}\"\n\
+             listen = [\"{listen}\"]\nshards = 1\npin = false\n{lines}\n"
         );
-        if let Some(domain) = partner.domain {
-            text += &format!("domain = \"{domain}\"\n");
+        for partner in *partners {
+            partner.write_to(&mut text);
         }
-        if let Some(address) = partner.address {
-            text += &format!("address = [\"{address}\"]\n");
-        }
-        let spaces: Vec<String> = partner
-            .address_spaces
-            .iter()
-            .map(|pattern| format!("{{ pattern = \"{pattern}\" }}"))
-            .collect();
-        text += &format!("address_space = [{}]\n", spaces.join(", "));
+        text + tables
     }
-    text
+}
+
+impl Partner<'_> {
+    fn write_to(&self, text: &mut String) {
+        let Partner { name, password, domain, address, address_spaces, lines } = self;
+        *text += &format!(
+            "\n[[connector]]\nname = \"{}\"\nremote_mta_name = \"{name}\"\n\
+             remote_password = \"{password}\"\nopen_retry_delay_s = 0.1\n{lines}\n",
+            name.to_lowercase(),
+        );
+        if let Some(domain) = domain {
+            *text += &format!("domain = \"{domain}\"\n");
+        }
+        if let Some(address) = address {
+            *text += &format!("address = [\"{address}\"]\n");
+        }
+        let spaces: Vec<String> =
+            address_spaces.iter().map(|pattern| format!("{{ pattern = \"{pattern}\" }}")).collect();
+        *text += &format!("address_space = [{}]\n", spaces.join(", "));
+    }
+}
+
+/// The text of the configuration of a relay that is alone; `lines` are more lines of `[mta]`.
+pub fn configuration(domain: &str, lines: &str, partners: &[Partner<'_>]) -> String {
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    RelayConfig { name: RELAY_NAME, domain, listen, lines, partners, tables: "" }.text()
 }
 
 /// A running relay; killed when dropped.
-pub(crate) struct Relay {
+pub struct Relay {
     child: Child,
     status: Arc<Mutex<Option<Status>>>,
     log: Arc<Mutex<Vec<String>>>,
     /// Where it listens.
-    pub(crate) address: SocketAddr,
+    pub address: SocketAddr,
     _folder: TempDir,
+}
+
+/// The program: cargo builds it with the tests of its package, one folder above theirs.
+pub fn program() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let program = test.parent().unwrap().parent().unwrap().join("p1relay");
+    assert!(program.is_file(), "{} is not there: build it with its tests", program.display());
+    program
 }
 
 impl Relay {
     /// Starts it on an engine, `epoll` or `uring`, and waits until it accepts.
-    pub(crate) fn start(configuration: &str, engine: &str) -> Relay {
+    pub fn start(configuration: &str, engine: &str) -> Relay {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("relay.toml");
         fs::write(&file, configuration).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_p1relay"))
+        let mut child = Command::new(program())
             .args(["run", "--io", engine, "--status-interval-ms", "20", "--config"])
             .arg(&file)
             .env_remove("RUST_LOG")
@@ -115,12 +150,12 @@ impl Relay {
     }
 
     /// The last counters that it printed.
-    pub(crate) fn counters(&self) -> CounterValues {
+    pub fn counters(&self) -> CounterValues {
         self.status.lock().unwrap().as_ref().map(|status| status.counters).unwrap_or_default()
     }
 
     /// Resident memory of the process, octets.
-    pub(crate) fn resident_size(&self) -> usize {
+    pub fn resident_size(&self) -> usize {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         let kib: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
@@ -128,12 +163,12 @@ impl Relay {
     }
 
     /// Log lines so far that hold this text.
-    pub(crate) fn logged(&self, text: &str) -> usize {
+    pub fn logged(&self, text: &str) -> usize {
         self.log.lock().unwrap().iter().filter(|line| line.contains(text)).count()
     }
 
     /// Its log lines so far.
-    pub(crate) fn log(&self) -> Vec<String> {
+    pub fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
     }
 }
