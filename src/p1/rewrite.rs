@@ -165,19 +165,14 @@ impl<'a> Rewrite<'a> {
     }
 }
 
-/// Appends the field of a recipient that takes another's place: this name, the other's number, indicators,
-/// explicit-conversion and extensions, but for those of the numbers `without`.
+/// Appends the field of a recipient that takes another's place: this name, the other's number, indicators
+/// and explicit-conversion, and these encoded extension fields.
 pub fn encode_recipient_like(
-    apdu: &[u8],
-    scan: &Scan,
     other: &Recipient,
     or_name: &[u8],
-    without: &[i64],
+    extensions: &[u8],
     out: &mut Vec<u8>,
 ) {
-    let kept = scan.recipient_extensions(other).iter().filter(|extension| {
-        !without.iter().any(|number| extension.id == scan::ExtensionId::Standard(*number))
-    });
     write::constructed(out, Tag::SET, |out| {
         out.extend_from_slice(or_name);
         let number = i64::from(other.originally_specified_number);
@@ -186,10 +181,9 @@ pub fn encode_recipient_like(
         if let Some(conversion) = other.explicit_conversion {
             write::integer(out, tag::EXPLICIT_CONVERSION, conversion);
         }
-        let mut kept = kept.peekable();
-        if kept.peek().is_some() {
+        if !extensions.is_empty() {
             write::constructed(out, tag::RECIPIENT_EXTENSIONS, |out| {
-                kept.for_each(|extension| out.extend_from_slice(extension.field.octets(apdu)));
+                out.extend_from_slice(extensions);
             });
         }
     });

@@ -12,7 +12,7 @@
 //! that contain each other end where a list finds itself in the history.
 
 use super::{Acting, Derived, members_of, within_bounds};
-use crate::base::limits::{EXTENSION_COUNT_MAX, RECIPIENT_COUNT_MAX};
+use crate::base::limits::RECIPIENT_COUNT_MAX;
 use crate::mta::policy::DistributionList;
 use crate::p1::Error;
 use crate::p1::history::{
@@ -21,12 +21,14 @@ use crate::p1::history::{
 };
 use crate::p1::patch::Patched;
 use crate::p1::rewrite::{Rewrite, encode_recipient_like};
-use crate::p1::scan::{Recipient, Scan};
+use crate::p1::scan::{ExtensionId, Recipient, Scan};
 use crate::p1::time::utc_time;
 use crate::p1::trace::{OtherAction, Supplied, encode_trace_element_with};
 
 /// Responsibility, of per-recipient-indicators.
 const RESPONSIBLE: u8 = 0x80;
+/// The extensions of a list that no member inherits.
+const NO_MEMBERS: [i64; 2] = [ORIGINATOR_REQUESTED_ALTERNATE_RECIPIENT, REDIRECTION_HISTORY];
 
 /// Expands the list, which these recipients of a message name.
 pub(super) fn derive(
@@ -45,7 +47,13 @@ pub(super) fn derive(
     if list.members.is_empty() {
         return Ok(Derived::Nothing);
     }
-    bound_members(scan, named, list)?;
+    if list.members.len() > RECIPIENT_COUNT_MAX {
+        return Err(Error::TooMany {
+            offset: named.field.start,
+            field: "members of a list",
+            maximum: RECIPIENT_COUNT_MAX,
+        });
+    }
     let mut rewrite = Rewrite::new(apdu, scan, patched);
     let mut octets = Vec::new();
     let supplied = Supplied::relayed(acting.arrived);
@@ -57,27 +65,20 @@ pub(super) fn derive(
     encode_entry(&name, &utc_time(acting.now), &mut octets);
     rewrite.extend_history(DL_EXPANSION_HISTORY, &octets)?;
     let like = Recipient { indicators: named.indicators | RESPONSIBLE, ..*named };
-    let without = [ORIGINATOR_REQUESTED_ALTERNATE_RECIPIENT, REDIRECTION_HISTORY];
+    let (mut kept, mut kept_count) = (Vec::new(), 0);
+    for extension in scan.recipient_extensions(named) {
+        if !NO_MEMBERS.map(ExtensionId::Standard).contains(&extension.id) {
+            kept.extend_from_slice(extension.field.octets(apdu));
+            kept_count += 1;
+        }
+    }
     rewrite.replace_recipients(|out| {
         for member in &list.members {
             name.clear();
             member.encode(&mut name);
-            encode_recipient_like(apdu, scan, &like, &name, &without, out);
+            encode_recipient_like(&like, &name, &kept, out);
         }
     })?;
-    within_bounds(rewrite.finish()?)?;
+    within_bounds(rewrite.finish()?, list.members.len() * kept_count)?;
     Ok(Derived::Patched)
-}
-
-/// What would be derived must be read again: by us, and by others.
-fn bound_members(scan: &Scan, named: &Recipient, list: &DistributionList) -> Result<(), Error> {
-    let too_many = |field, maximum| Error::TooMany { offset: named.field.start, field, maximum };
-    if list.members.len() > RECIPIENT_COUNT_MAX {
-        return Err(too_many("members of a list", RECIPIENT_COUNT_MAX));
-    }
-    let extension_count = scan.recipient_extensions(named).len();
-    if list.members.len().saturating_mul(extension_count) > EXTENSION_COUNT_MAX {
-        return Err(too_many("extensions of a list's members", EXTENSION_COUNT_MAX));
-    }
-    Ok(())
 }

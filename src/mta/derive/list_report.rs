@@ -88,7 +88,7 @@ fn send_on(
         rewrite.append_extension(&octets);
     }
     rewrite.replace_destination(destination);
-    within_bounds(rewrite.finish()?)?;
+    within_bounds(rewrite.finish()?, 0)?;
     Ok(Derived::Patched)
 }
 

@@ -11,7 +11,7 @@ mod report;
 
 use self::redirect::Alternate;
 use crate::base::clock::WallTime;
-use crate::base::limits::ENVELOPE_SIZE_MAX;
+use crate::base::limits::{ENVELOPE_SIZE_MAX, EXTENSION_COUNT_MAX};
 use crate::mta::policy::{Policy, ReportPolicy};
 use crate::p1::Error;
 use crate::p1::domain::GlobalDomainIdentifier;
@@ -119,8 +119,8 @@ pub fn companion(scan: &Scan, derivation: Derivation, acting: &Acting<'_>) -> Op
 /// anew.
 ///
 /// # Errors
-/// When a part of the subject that must be read is malformed, or when a list has more members than an
-/// envelope takes.
+/// When a part of the subject that must be read is malformed, and when more would be derived than an
+/// envelope may hold: a list has too many members.
 pub fn derive(
     apdu: &[u8],
     scan: &Scan,
@@ -153,15 +153,17 @@ pub fn derive(
                 return Ok(redirect::copy(apdu, scan, recipients, patched));
             };
             match (scan.kind, derivation) {
-                (ApduKind::Message, _) => {
+                (ApduKind::Message, Derivation::Expansion(_)) => {
                     expand::derive(apdu, scan, recipients, list, acting, patched)
                 }
-                // A probe ends at the list: it is answered, and goes to no member.
-                (ApduKind::Probe, _) => Ok(Derived::Nothing),
-                (ApduKind::Report, Derivation::OwnerReport(_)) => {
+                (ApduKind::Report, Derivation::Expansion(_)) => {
+                    list_report::derive(apdu, scan, list, acting, patched)
+                }
+                (ApduKind::Report, _) => {
                     list_report::derive_for_owner(apdu, scan, list, acting, patched)
                 }
-                (ApduKind::Report, _) => list_report::derive(apdu, scan, list, acting, patched),
+                // A probe ends at the list: it is answered, and goes to no member.
+                (ApduKind::Message | ApduKind::Probe, _) => Ok(Derived::Nothing),
             }
         }
         Derivation::Copy => Ok(redirect::copy(apdu, scan, recipients, patched)),
@@ -195,11 +197,16 @@ fn members_of(scan: &Scan, recipients: &[u16]) -> Vec<bool> {
     members
 }
 
-/// Refuses an envelope, of so many octets, that we would not take in ourselves.
-fn within_bounds(envelope_size: usize) -> Result<(), Error> {
-    if envelope_size > ENVELOPE_SIZE_MAX {
-        let field = "derived envelope octets";
-        return Err(Error::TooMany { offset: 0, field, maximum: ENVELOPE_SIZE_MAX });
+/// Refuses an envelope, of so many octets and with so many extension fields of recipients, that we would
+/// not take in ourselves.
+fn within_bounds(envelope_size: usize, extension_count: usize) -> Result<(), Error> {
+    for (count, field, maximum) in [
+        (envelope_size, "derived envelope octets", ENVELOPE_SIZE_MAX),
+        (extension_count, "derived extensions", EXTENSION_COUNT_MAX),
+    ] {
+        if count > maximum {
+            return Err(Error::TooMany { offset: 0, field, maximum });
+        }
     }
     Ok(())
 }

@@ -11,7 +11,8 @@
 use super::{Acting, Derived, members_of, within_bounds};
 use crate::p1::Error;
 use crate::p1::history::{
-    ORIGINATOR_REQUESTED_ALTERNATE_RECIPIENT, RedirectionReason, encode_redirection,
+    ORIGINATOR_REQUESTED_ALTERNATE_RECIPIENT, REDIRECTION_HISTORY, RedirectionReason,
+    encode_redirection, find,
 };
 use crate::p1::or_address::OrAddress;
 use crate::p1::patch::{InternalTraceChange, Patched, RelayChanges, patch};
@@ -57,6 +58,7 @@ pub(super) fn derive(
             (RedirectionReason::RecipientAssigned, None, Some(name))
         }
     };
+    let mut extension_count = scan.all_recipient_extensions.len();
     for (recipient, is_redirected) in scan.recipients.iter().zip(redirected) {
         if !is_redirected {
             rewrite.clear_responsibility(recipient);
@@ -66,11 +68,15 @@ pub(super) fn derive(
             Some(name) => name,
             None => alternate_recipient(apdu, scan, recipient)?.octets(apdu),
         };
+        let extensions = scan.recipient_extensions(recipient);
+        let has_history = find(extensions, REDIRECTION_HISTORY).is_some();
+        extension_count += usize::from(!has_history);
+        extension_count -= usize::from(used.is_some());
         octets.clear();
         encode_redirection(recipient.or_name.octets(apdu), acting.now, reason, &mut octets);
         rewrite.redirect(recipient, name, &octets, used)?;
     }
-    within_bounds(rewrite.finish()?)?;
+    within_bounds(rewrite.finish()?, extension_count)?;
     Ok(Derived::Patched)
 }
 
