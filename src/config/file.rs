@@ -274,7 +274,7 @@ table! {
         open_retry_delay_s: Seconds<5_000>;
         /// longest wait after failures to open; equal to the first: every wait is the same
         open_retry_delay_s_max: Seconds<600_000>, CLASSIC;
-        /// refusals of one message in a row after which it is held for the operator
+        /// refusals of one message in a row after which it is reported as not delivered
         transfer_retry_count_max: Number<144, 0, 65_535>;
         /// wait after a transfer was refused; doubled with each further one
         transfer_retry_delay_s: Seconds<5_000>;

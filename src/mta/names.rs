@@ -234,7 +234,10 @@ mod tests {
     fn finds_a_name_by_what_counts() {
         let texts: Vec<OrAddress> = (0..100)
             .map(|number| address(&format!("C=GB;A=CARRIER;P=ACME;O=Unit {number};CN=staff")))
-            .chain([address("C=GB;A=CARRIER;P=GATEWAY;DDA:RFC-822=staff(a)acme.example")])
+            .chain([
+                address("C=GB;A=CARRIER;P=GATEWAY;DDA:RFC-822=staff(a)acme.example"),
+                address("C=GB;A=CARRIER;P=ACME;S=a;I=b"),
+            ])
             .collect();
         let names: Names = texts.iter().collect();
         for (text, found) in [
@@ -243,7 +246,9 @@ mod tests {
             ("C=GB;A=CARRIER;P=GATEWAY;DDA:rfc-822=Staff(a)acme.example", Some(100)),
             ("C=GB;A=CARRIER;P=ACME;O=Unit 7", None),
             ("C=GB;A=CARRIER;P=ACME;O=Unit 7;CN=staff;S=x", None),
-            ("C=GB;A=CARRIER;P=ACME;O=Unit 7;CN=staff;I=x", None),
+            ("C=GB;A=CARRIER;P=ACME;S=a;I=b", Some(101)),
+            ("C=GB;A=CARRIER;P=ACME;S=a", None),
+            ("C=GB;A=CARRIER;P=ACME;S=a;I=b;Q=c", None),
             ("C=GB;A=CARRIER;P=ACME;O=Unit 100;CN=staff", None),
             ("C=GB;A=CARRIER;P=GATEWAY;DDA:RFC-822=other(a)acme.example", None),
         ] {

@@ -64,8 +64,24 @@ fn endpoint<S: Script>(
 /// One relay's configuration.
 struct Plan {
     index: usize,
-    connectors: BTreeMap<String, (SocketAddr, Option<usize>, Vec<(String, u64)>)>,
+    /// By the partner's name.
+    connectors: BTreeMap<String, PlannedConnector>,
     tables: String,
+}
+
+struct PlannedConnector {
+    address: SocketAddr,
+    /// The number of the partner's domain, if it is a relay.
+    domain: Option<usize>,
+    /// Patterns with their costs.
+    spaces: Vec<(String, u64)>,
+}
+
+impl PlannedConnector {
+    fn new(address: SocketAddr, domain: Option<usize>, spaces: &[&str]) -> PlannedConnector {
+        let spaces = spaces.iter().map(|pattern| ((*pattern).to_owned(), 10)).collect();
+        PlannedConnector { address, domain, spaces }
+    }
 }
 
 impl Plan {
@@ -75,7 +91,7 @@ impl Plan {
             "[mta]\nname = \"{name}\"\npassword = \"{name} password\"\ndomain = \"C=GB;A={name}\"\n\
              listen = [\"127.0.0.1:0\"]\nshards = 1\n"
         );
-        for (partner, (address, domain, spaces)) in &self.connectors {
+        for (partner, PlannedConnector { address, domain, spaces }) in &self.connectors {
             let size = if random.one_in(6) { 64 } else { 65_536 };
             write!(
                 text,
@@ -130,26 +146,27 @@ impl Network {
             .collect();
         for plan in &mut plans {
             let index = plan.index;
-            let own = vec![(format!("C=GB;A=R{index};P=M"), 10)];
-            plan.connectors.insert(format!("M{index}"), (sink_address(index), None, own));
+            let own = format!("C=GB;A=R{index};P=M");
+            let own = PlannedConnector::new(sink_address(index), None, &[&own]);
+            plan.connectors.insert(format!("M{index}"), own);
             for &other in &neighbours[index] {
-                let entry = (relay_address(other), Some(other), Vec::new());
+                let entry = PlannedConnector::new(relay_address(other), Some(other), &[]);
                 plan.connectors.insert(format!("R{other}"), entry);
             }
             if index == 0 {
-                let spaces = vec![("C=FR;A=ORIGIN".to_owned(), 10)];
                 let address = SocketAddr::from((SOURCE_ADDRESS, 102));
-                plan.connectors.insert("SOURCE".to_owned(), (address, None, spaces));
+                let source = PlannedConnector::new(address, None, &["C=FR;A=ORIGIN"]);
+                plan.connectors.insert("SOURCE".to_owned(), source);
             } else {
                 let way = plan.connectors.get_mut(&format!("R{}", parents[index])).unwrap();
-                way.2.push(("C=FR;A=ORIGIN".to_owned(), 10));
+                way.spaces.push(("C=FR;A=ORIGIN".to_owned(), 10));
             }
             for domain in (0..=count).filter(|domain| *domain != index) {
                 for _ in 0..random.below(3) {
                     let other =
                         neighbours[index][random.below(neighbours[index].len() as u64) as usize];
                     let space = (format!("C=GB;A=R{domain}"), 1 + random.below(100));
-                    let spaces = &mut plan.connectors.get_mut(&format!("R{other}")).unwrap().2;
+                    let spaces = &mut plan.connectors.get_mut(&format!("R{other}")).unwrap().spaces;
                     if !spaces.iter().any(|(pattern, _)| *pattern == space.0) {
                         spaces.push(space);
                     }
@@ -161,7 +178,7 @@ impl Network {
                 plan.connectors
                     .get_mut(&format!("R{other}"))
                     .unwrap()
-                    .2
+                    .spaces
                     .push(("C=GB".to_owned(), 1 + random.below(100)));
             }
         }
