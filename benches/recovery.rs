@@ -46,6 +46,9 @@ fn metadata(association: usize) -> Vec<u8> {
         apdu_start: 20,
         apdu_size: 2500,
         inbound: "carrier",
+        expires_at: None,
+        deferred_until: None,
+        derivation_count: 0,
         identifier: &[7; 48],
     };
     let mut octets = Vec::new();

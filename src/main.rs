@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use p1relay::{config, connector_command, demo, run};
+use p1relay::{config, connector_command, demo, run, track_command};
 
 /// Carrier-scale X.400 relay.
 #[derive(Parser)]
@@ -31,6 +31,8 @@ enum Command {
     /// What an operator asks of one connector.
     #[command(subcommand)]
     Connector(connector_command::ConnectorCommand),
+    /// Prints where messages have been, from the journal of a relay that runs or does not.
+    Track(Box<track_command::TrackArguments>),
     /// Prints the configuration reference, as it stands in the README.
     Reference,
     /// The demo's sending MTA.
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::demo(&arguments),
         Command::Run(arguments) => return run::run(&arguments),
         Command::Connector(command) => return connector_command::connector(&command),
+        Command::Track(arguments) => return track_command::track(&arguments),
         Command::Check { config } => return check(&config),
         Command::Reference => {
             print!("{}", config::reference());

@@ -10,11 +10,11 @@ const LAYERS: [&[&str]; 8] = [
     &["base"],
     &["ber", "io"],
     &["osi", "p1"],
-    &["routing", "store"],
+    &["routing", "store", "journal"],
     &["mta", "connector", "decode"],
     &["association", "spool"],
     &["shard", "endpoint"],
-    &["config", "run", "demo", "connector_command", "main", "lib"],
+    &["config", "run", "demo", "connector_command", "track_command", "main", "lib"],
 ];
 
 /// Layers whose modules may use each other: arguments and scenarios, above everything.

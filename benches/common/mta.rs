@@ -1,7 +1,8 @@
 //! All that a relay does to a message between reading and sending it.
 
 use p1relay::base::clock::WallTime;
-use p1relay::mta::decide::{Context, Decision, decide};
+use p1relay::mta::decide::{ConnectorFacts, Context, Decision, decide};
+use p1relay::mta::policy::Policy;
 use p1relay::mta::prepare::{Relay, prepare};
 use p1relay::mta::quirks::Quirks;
 use p1relay::p1::domain::GlobalDomainIdentifier;
@@ -22,6 +23,7 @@ pub(crate) struct Mta {
     elements: Vec<u8>,
     patched: Patched,
     quirks: Quirks,
+    policy: Policy,
 }
 
 impl Mta {
@@ -53,6 +55,7 @@ impl Mta {
             elements: Vec::new(),
             patched: Patched::new(),
             quirks: Quirks::default(),
+            policy: Policy::default(),
         }
     }
 
@@ -61,11 +64,21 @@ impl Mta {
         scan(apdu, &mut self.scan).expect("a valid message");
         let context = Context {
             domain: &self.domain,
+            mta_name: "relay",
             table: &self.table,
             links: &self.links,
-            partner_domain: &|_| Some(&self.partner),
+            connector: &|_| ConnectorFacts {
+                domain: Some(&self.partner),
+                message_size_max: apdu.len(),
+                is_local: false,
+                content_types: None,
+            },
+            policy: &self.policy,
+            now: ARRIVED,
+            apdu_size: apdu.len(),
         };
-        decide(apdu, &self.scan, &context, &mut self.decision).expect("addresses that can be read");
+        decide(apdu, &self.scan, &context, None, &mut self.decision)
+            .expect("addresses that can be read");
         let mut size = 0;
         for target in self.decision.targets() {
             let relay = Relay {

@@ -51,7 +51,9 @@ fn settings() -> Settings {
         unbound_connection_count_max: 64,
         segment_size: 1 << 20,
         segment_count_max: 16,
+        tracking: None,
         called_stack: Arc::new(StackConfig::default()),
+        policy: p1relay::mta::policy::Policy::default(),
         connectors: connectors(),
     }
 }

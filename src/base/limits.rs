@@ -14,10 +14,13 @@ pub const BER_DEPTH_MAX: usize = 32;
 pub const RECIPIENT_COUNT_MAX: usize = 4096;
 /// Most elements of trace information (X.411 ub-transfers).
 pub const TRACE_ELEMENT_COUNT_MAX: usize = 512;
+/// How often this MTA may stand in an APDU's internal trace; once more is a loop. Rerouting between the
+/// MTAs of a domain may rightly pass one again.
+pub const OWN_MTA_PASSAGE_COUNT_MAX: usize = 5;
 /// Most extension fields in one envelope, those of its recipients included.
 pub const EXTENSION_COUNT_MAX: usize = 8192;
-/// Most attributes of one O/R address.
-pub const OR_ADDRESS_ATTRIBUTE_COUNT_MAX: usize = 64;
+/// Most attributes of one O/R address: one with every attribute in every variant has some hundred.
+pub const OR_ADDRESS_ATTRIBUTE_COUNT_MAX: usize = 128;
 /// Longest local identifier of an MTS-identifier, octets (X.411 ub-local-id-length).
 pub const LOCAL_IDENTIFIER_SIZE_MAX: usize = 32;
 /// Longest MTA name, octets (X.411 ub-mta-name-length).
@@ -80,6 +83,18 @@ pub const CONFIRM_QUEUED_COUNT_MAX: u32 = 64;
 pub const CONFIRM_QUEUED_SIZE_MAX: u64 = 16 << 20;
 /// Longest such wait, milliseconds.
 pub const CONFIRM_DELAY_MS_MAX: u64 = 25;
+/// Of so many transfers in a row one goes to a lower priority that waits.
+pub const PRIORITY_TURN_COUNT: u32 = 16;
+/// APDUs that may take each other's place in a row: redirections, expansions.
+pub const DERIVATION_COUNT_MAX: u8 = 16;
+/// APDUs of one shard whose derived ones are being made at once.
+pub const DERIVING_COUNT_MAX: usize = 16;
+/// APDUs that wait for it and keep their committed buffer.
+pub const DERIVING_RESIDENT_COUNT_MAX: usize = 64;
+/// Least time between two searches of a queue for what has expired, milliseconds.
+pub const EXPIRY_SWEEP_INTERVAL_MS: u64 = 1000;
+/// Queued messages that are looked at in such a search for each of these intervals that passes.
+pub const EXPIRY_SWEEP_COUNT_PER_INTERVAL: usize = 65_536;
 /// Messages of one shard's queues that keep their committed buffer; later ones are fetched when sent.
 pub const RESIDENT_MESSAGE_COUNT_MAX: usize = 8192;
 /// Octets of large messages taken in by one shard that stay in the buffers they were committed from.
@@ -166,6 +181,19 @@ pub const NOTE_SEGMENT_SHARE: u64 = 16;
 pub const FOOTER_BUFFER_SIZE: usize = 256 << 10;
 /// Chunks of one body: those of the largest, and as many cut short by pauses of the sender.
 pub const CHUNK_COUNT_MAX: usize = 2 * (APDU_SIZE_MAX / CHUNK_SIZE);
+
+/// Size at which a shard hands its buffer of journal events over, octets.
+pub const JOURNAL_BUFFER_SIZE: usize = 64 << 10;
+/// Longest that an event waits in its shard's buffer, milliseconds.
+pub const JOURNAL_DELAY_MS: u64 = 50;
+/// Journal buffers for each shard: what the writer may be behind before events are lost.
+pub const JOURNAL_BUFFER_COUNT: usize = 32;
+/// Largest journal event, octets; the recipients of a message with many go into several.
+pub const JOURNAL_EVENT_SIZE_MAX: usize = 16 << 10;
+/// Longest O/R name that the journal keeps, octets; of a longer one it keeps that it was there.
+pub const JOURNAL_NAME_SIZE_MAX: usize = 2048;
+/// Size from which a journal segment is sealed, octets.
+pub const JOURNAL_SEGMENT_SIZE: u64 = 32 << 20;
 const _: () = {
     assert!(SEGMENT_SIZE_MIN <= SEGMENT_SIZE && SEGMENT_SIZE <= u32::MAX as u64);
     assert!(((CHUNK_SIZE + 2 * METADATA_SIZE_MAX) as u64) < SEGMENT_SIZE_MIN);
@@ -178,10 +206,16 @@ const _: () = {
     assert!(SEGMENT_SIZE.is_multiple_of(STORE_BLOCK_SIZE as u64));
     // Where senders are slowed down, marks still come with the messages.
     assert!(2 * CONFIRM_QUEUED_COUNT_MAX as usize <= ATTEMPT_AHEAD_COUNT);
+    assert!(PRIORITY_TURN_COUNT > 1);
     assert!(RECEIVE_BUFFER_COUNT_PER_TURN < RECEIVE_BUFFER_COUNT);
     assert!(RECEIVE_BUFFER_COUNT.is_power_of_two() && RECEIVE_BUFFER_COUNT <= 1 << 15);
     assert!(RECEIVE_BUFFER_COUNT_AHEAD < RECEIVE_BUFFER_COUNT);
     assert!(RING_COMPLETION_COUNT as usize > RECEIVE_BUFFER_COUNT);
     assert!(SEND_SLICE_COUNT_MAX <= 1024); // IOV_MAX
+    // An event holds a few names and every recipient's index.
+    // One journal event holds the indices of all recipients, and a few names.
+    assert!(2 * RECIPIENT_COUNT_MAX + 3 * JOURNAL_NAME_SIZE_MAX < JOURNAL_EVENT_SIZE_MAX);
+    assert!(JOURNAL_EVENT_SIZE_MAX < JOURNAL_BUFFER_SIZE);
+    assert!(JOURNAL_SEGMENT_SIZE + (JOURNAL_BUFFER_SIZE as u64) < u32::MAX as u64);
     assert!(DISK_WRITE_MERGE_COUNT_MAX <= 1024);
 };

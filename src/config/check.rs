@@ -12,13 +12,15 @@ use toml::de::DeTable;
 
 use super::Problem;
 use super::connector::{connector, duplicates, same_names};
-use super::file::{Connector, File, Mta, SpoolConnector};
+use super::file::{Connector, File, List, Mta, Redirection, SpoolConnector, Tracking};
 use super::key::{Choice, Named, Number, Seconds};
+use super::policy::policy;
 use super::spool::{self, Placed, delivery_point};
 use crate::base::limits::{
     ESTABLISHMENT_DELAY_S_MAX, LOG_COUNT_MAX, MTA_NAME_SIZE_MAX, SELECTOR_SIZE_MAX,
     UNBOUND_CONNECTION_COUNT_MAX,
 };
+use crate::journal;
 use crate::osi::stack::{ApplicationContext, StackConfig};
 use crate::p1::domain::GlobalDomainIdentifier;
 use crate::shard::settings::Settings;
@@ -65,7 +67,9 @@ fn remedy_for(message: &str) -> String {
     {
         let rows = || {
             let connectors = Connector::rows().into_iter().chain(SpoolConnector::rows());
-            Mta::rows().into_iter().chain(connectors)
+            let policy = Redirection::rows().into_iter().chain(List::rows());
+            let rows = Mta::rows().into_iter().chain(connectors).chain(policy);
+            rows.chain(Tracking::rows())
         };
         // A key that is known elsewhere stands in the wrong table.
         if rows().any(|row| row.key == key) {
@@ -167,27 +171,49 @@ impl Checker<'_> {
         }
         let names = file.connector.iter().map(|it| &it.get_ref().name);
         same_names(self, names.chain(points.iter().map(|(_, it)| &it.get_ref().name)));
+        let policy = policy(self, file);
         let io = self.choice(&mta.io);
         let segment_size = self.number(&mta.segment_size_mib) << 20;
         let segment_count_max = self.number(&mta.segment_count_max) as usize;
         let store = mta.store.as_ref().map_or("store", |store| store.get_ref());
+        let store_directory = directory.join(store);
+        let tracking = self.tracking(&file.tracking, directory, &store_directory);
         Some(Settings {
             domain: domain?,
             mta_name: mta_name?,
             listen,
-            store_directory: directory.join(store),
+            store_directory,
             shard_count,
             pin: mta.pin.value(),
             io,
             segment_size,
             segment_count_max,
+            tracking,
             establishment_timeout,
             unbound_connection_count_max,
             called_stack: Arc::new(StackConfig {
                 accepted_application_contexts: ApplicationContext::ALL.to_vec(),
                 ..StackConfig::default()
             }),
+            policy,
             connectors,
+        })
+    }
+
+    /// Where events are kept; `None`: nowhere.
+    fn tracking(
+        &mut self,
+        written: &Tracking,
+        directory: &Path,
+        store: &Path,
+    ) -> Option<journal::Config> {
+        let keep_days = self.number(&written.keep_days);
+        let size_max_mib = self.number(&written.size_max_mib);
+        let own = written.directory.as_ref().map(|own| directory.join(own.get_ref()));
+        written.enabled.value().then(|| journal::Config {
+            directory: own.unwrap_or_else(|| store.join("journal")),
+            keep: Duration::from_hours(24 * keep_days),
+            size_max: size_max_mib << 20,
         })
     }
 
@@ -330,8 +356,23 @@ address_space = [{ pattern = "C=GB" }]
             (connector.associations.calling_count_max, connector.address_spaces[0].1),
             (10, 10)
         );
+        let tracking = settings.tracking.as_ref().unwrap();
+        assert_eq!(tracking.directory, Path::new("/etc/relay/store/journal"));
+        assert_eq!((tracking.keep.as_secs(), tracking.size_max), (30 * 86_400, 10 << 30));
         assert_eq!(connector.local.mta_name, "SITE-A");
         assert!(!format!("{settings:?}").contains("secret"), "a password must not be printed");
+    }
+
+    #[test]
+    fn tracking_can_be_elsewhere_and_off() {
+        let with = |lines: &str| check(&format!("{GOOD}[tracking]\n{lines}"), Path::new("/etc"));
+        assert!(with("enabled = false").unwrap().tracking.is_none());
+        let tracking = with("directory = \"/var/x\"\nkeep_days = 2").unwrap().tracking.unwrap();
+        assert_eq!(
+            (tracking.directory.to_str(), tracking.keep.as_secs()),
+            (Some("/var/x"), 172_800)
+        );
+        assert_eq!(with("keep_days = 0").unwrap_err().len(), 1);
     }
 
     #[test]

@@ -6,7 +6,9 @@ use toml::Spanned;
 
 use super::key::{Choice, Key, Number, Seconds, Switch};
 use super::names::{BilateralInformation, InternalTrace, TimeFormat};
+use super::policy::Submitters;
 use crate::io::probe::IoChoice;
+use crate::mta::policy::{Deferral, ReportPolicy};
 use crate::osi::rtse::DialogueMode;
 use crate::osi::stack::ApplicationContext;
 use crate::p1::downgrade::{CommonName, CriticalExtensions};
@@ -18,14 +20,16 @@ pub(super) struct Row {
     pub(super) key: &'static str,
     /// The default, as it would be written.
     pub(super) default: String,
-    /// Where the default comes from; empty: our own choice.
+    /// The footnote that says where the default comes from; empty: our own choice.
     pub(super) source: &'static str,
     /// What it is.
     pub(super) what: String,
 }
 
 /// The defaults of the X.400 Connector of Microsoft Exchange Server 5.5, article Q234157.
-const CLASSIC: &str = "classic";
+const CLASSIC: &str = "¹";
+/// The maximum time to forced non-delivery of F.410 (unverified).
+const F410: &str = "²";
 
 /// Defines a table of the file as the struct that parses it and the rows that describe it: first the keys that
 /// must be there, then those that have a default, which is the type's unless words are given for it.
@@ -84,9 +88,18 @@ fn described(lines: &[&str], range: String) -> String {
 pub(super) struct File {
     /// This relay.
     pub(super) mta: Spanned<Mta>,
+    /// Its journal.
+    #[serde(default)]
+    pub(super) tracking: Tracking,
     /// Its partners; delivery points are taken out before.
     #[serde(default)]
     pub(super) connector: Vec<Spanned<Connector>>,
+    /// Recipients that are redirected.
+    #[serde(default)]
+    pub(super) redirection: Vec<Spanned<Redirection>>,
+    /// Distribution lists.
+    #[serde(default)]
+    pub(super) list: Vec<Spanned<List>>,
 }
 
 table! {
@@ -119,6 +132,69 @@ table! {
         establishment_timeout_s: Seconds<60_000, 100>;
         /// connections of one shard that have not bound, 1 to 1024
         unbound_connection_count_max: Option<Spanned<u64>> = "half of the descriptors";
+        /// an urgent message that is not transferred within this time is reported as expired
+        expiry_s_urgent: Seconds<14_400_000>, F410;
+        /// the same for a normal message, and for a probe
+        expiry_s_normal: Seconds<86_400_000>, F410;
+        /// the same for a non-urgent message; a report is discarded then
+        expiry_s_non_urgent: Seconds<129_600_000>, F410;
+        /// what becomes of a message whose deferred delivery time has not come: it waits here, or another MTA defers it
+        deferred_delivery: Choice<Deferral>;
+        /// largest content that a non-delivery report returns, where the originator asks for it; 0: none
+        returned_content_size_max_kib: Number<1024, 0, 65_536>;
+        /// domains, ours perhaps, that a message may enter again after another, as `C=GB;A=CARRIER`
+        split_domain: Vec<Spanned<String>>;
+    }
+}
+
+table! {
+    /// `[[redirection]]`
+    Redirection
+    required {
+        /// whom messages are for, `C=GB;A=CARRIER;S=SMITH`
+        from: Spanned<String>;
+        /// who gets them, unless the originator has forbidden it
+        to: Spanned<String>;
+    }
+    optional {}
+}
+
+table! {
+    /// `[[list]]`
+    List
+    required {
+        /// the distribution list's O/R address
+        address: Spanned<String>;
+        /// its members, a list of O/R addresses
+        member: Vec<Spanned<String>>;
+    }
+    optional {
+        /// who owns it, an O/R address
+        owner: Option<Spanned<String>>;
+        /// who hears of members that are not delivered to
+        report_policy: Choice<ReportPolicy>;
+        /// who may send to it
+        submit_permission: Choice<Submitters>;
+        /// who may send to it, a list of patterns as of an address space
+        submit_pattern: Vec<Spanned<String>> = "anyone";
+    }
+}
+
+table! {
+    /// `[tracking]`
+    #[derive(Default)]
+    Tracking
+    required {}
+    optional {
+        /// whether each message's events are kept, for `p1relay track`
+        enabled: Switch<true>;
+        /// the journal's directory, its own
+        directory: Option<Spanned<String>> = "`journal` in the store's";
+        /// how long events are kept
+        keep_days: Number<30, 1, 3650>;
+        /// how large the journal becomes at most; a message of two recipients takes about 600 octets, so that the
+        /// default holds 30 days of 6 messages a second; beyond it the oldest events go
+        size_max_mib: Number<10_240, 16, 16_777_216>;
     }
 }
 
@@ -200,7 +276,7 @@ table! {
         open_retry_delay_s: Seconds<5_000>;
         /// longest wait after failures to open; equal to the first: every wait is the same
         open_retry_delay_s_max: Seconds<600_000>, CLASSIC;
-        /// refusals of one message in a row after which it is held for the operator
+        /// refusals of one message in a row after which it is reported as not delivered
         transfer_retry_count_max: Number<144, 0, 65_535>;
         /// wait after a transfer was refused; doubled with each further one
         transfer_retry_delay_s: Seconds<5_000>;
@@ -253,7 +329,7 @@ table! {
         content_types: Vec<Spanned<i64>> = "any";
         /// largest message handed out or taken
         message_size_max_kib: Number<65_536, 1, 65_536>;
-        /// failures of one message in a row after which it is held for the operator
+        /// failures of one message in a row after which it is reported as not delivered
         transfer_retry_count_max: Number<65_535, 0, 65_535>;
         /// wait after the directory could not take something; doubled with each further one
         transfer_retry_delay_s: Seconds<5_000>;

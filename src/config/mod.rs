@@ -1,7 +1,7 @@
 //! The configuration file: TOML in, [`Settings`] or every problem at once out.
 //!
-//! [`file`] holds the structs that parse it, each key with its default and its words; [`check`] and
-//! [`connector`] and [`spool`] turn them into settings and gather what is wrong, each with its line and what to write
+//! [`file`] holds the structs that parse it, each key with its default and its words; [`check`],
+//! [`connector`], [`spool`] and [`policy`] turn them into settings and gather what is wrong, each with its line and what to write
 //! instead; [`reference`](mod@reference) writes the README's reference page from the same structs.
 
 mod check;
@@ -9,6 +9,7 @@ mod connector;
 mod file;
 mod key;
 mod names;
+mod policy;
 mod reference;
 mod spool;
 

@@ -2,26 +2,31 @@
 
 use std::fmt::Write as _;
 
-use super::file::{Connector, Mta, Row, SpoolConnector};
+use super::file::{Connector, List, Mta, Redirection, Row, SpoolConnector, Tracking};
 
 /// The reference page: a Markdown table for each table of the file.
 pub fn reference() -> String {
     let mut text = String::new();
-    for (heading, rows) in [
+    let tables = [
         ("[mta]", Mta::rows()),
+        ("[tracking]", Tracking::rows()),
         ("[[connector]]", Connector::rows()),
         ("[[connector]]`, `kind = \"spool\"", SpoolConnector::rows()),
-    ] {
+        ("[[redirection]]", Redirection::rows()),
+        ("[[list]]", List::rows()),
+    ];
+    for (heading, rows) in tables {
         let _ = writeln!(text, "| `{heading}` | default | what |\n|---|---|---|");
         for Row { key, default, source, what } in rows {
-            let mark = if source.is_empty() { "" } else { " ¹" };
-            let _ = writeln!(text, "| `{key}` | {default}{mark} | {what} |");
+            let space = if source.is_empty() { "" } else { " " };
+            let _ = writeln!(text, "| `{key}` | {default}{space}{source} | {what} |");
         }
         text.push('\n');
     }
     text.push_str(
         "¹ the default of the X.400 Connector of Microsoft Exchange Server 5.5, as its article Q234157 gives \
-         it; the others are our own.\n",
+         it; the others are our own.\n\n\
+         ² the maximum time to forced non-delivery of F.410 (unverified).\n",
     );
     text
 }

@@ -21,6 +21,7 @@ mod walk;
 pub use conversation::{Conversation, Direction, is_tpkt};
 pub use node::Node;
 
+use crate::p1::non_delivery::{DIAGNOSTICS, REASONS};
 use schema::Field;
 
 /// Which Recommendation's names an MTS-APDU is read by: the tags are the same.
@@ -63,9 +64,9 @@ pub fn object_identifier_text(content: &[u8]) -> Option<String> {
 /// What a diagnostic or reason code of a report means (X.411 NonDeliveryReasonCode and
 /// NonDeliveryDiagnosticCode): `loop-detected (3)`.
 pub fn report_words(reason: i64, diagnostic: Option<i64>) -> String {
-    let reason = schema::named(codes::REASONS, reason);
+    let reason = schema::named(REASONS, reason);
     match diagnostic {
-        Some(diagnostic) => format!("{reason}, {}", schema::named(codes::DIAGNOSTICS, diagnostic)),
+        Some(diagnostic) => format!("{reason}, {}", schema::named(DIAGNOSTICS, diagnostic)),
         None => reason,
     }
 }

@@ -1,8 +1,8 @@
 //! Tables of the MTS-APDUs and the MTA-bind (X.411 MTAAbstractService, MTSAbstractService).
 
-use super::codes::{DIAGNOSTICS, REASONS};
 use super::schema::{Field, Kind, Names};
 use crate::ber::Tag;
+use crate::p1::non_delivery::{DIAGNOSTICS, REASONS};
 
 pub(super) const CONTENT_TYPES: Names = &[
     (0, "unidentified"),

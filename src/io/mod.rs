@@ -38,10 +38,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::base::buffer::{Fill, Lease};
-use crate::base::clock::{Instant, Now};
+use crate::base::clock::{Instant, Now, WallTime};
 use crate::base::transmit::Transmit;
 
 pub use sockets::DetachedSocket;
+
+/// The wall clock, for who has no engine to ask.
+pub fn wall_time() -> WallTime {
+    clocks::now().wall
+}
 
 /// The caller's name for an operation, returned with its completions as it was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -9,9 +9,8 @@
 use super::prepare::{Relay, prepare};
 use crate::ber::Span;
 use crate::p1::Error;
-use crate::p1::downgrade::{
-    Change, Downgrade, NonDelivery, Options, Outcome, UNABLE_TO_DOWNGRADE, downgrade,
-};
+use crate::p1::downgrade::{Change, Downgrade, Options, Outcome, downgrade};
+use crate::p1::non_delivery::NonDelivery;
 use crate::p1::patch::{Patched, Piece};
 use crate::p1::scan::{ApduKind, Responsibility, Scan, scan, scan_prefix};
 
@@ -89,7 +88,7 @@ pub fn prepare_1984<'w>(
     };
     let any_goes = (0..scan.recipients.len()).any(|index| is_ours(index) && goes(index));
     if scan.kind != ApduKind::Report && !refused.is_empty() && !any_goes {
-        return Ok(Outgoing::Refused(UNABLE_TO_DOWNGRADE));
+        return Ok(Outgoing::Refused(NonDelivery::UNABLE_TO_DOWNGRADE));
     }
     let relay = Relay { is_internal: false, ..*relay };
     if outcome == Outcome::Unchanged {
@@ -136,15 +135,11 @@ pub fn preview(apdu: &[u8], options: &Options) -> Result<Vec<String>, Error> {
         Outcome::Refused(_) if scanned.kind == ApduKind::Report => {
             "the report is not transferred, and discarded".to_owned()
         }
-        Outcome::Refused(refusal) => format!(
-            "nothing is transferred; non-delivery reason {}, diagnostic {}",
-            refusal.reason, refusal.diagnostic
-        ),
+        Outcome::Refused(refusal) => format!("nothing is transferred; {refusal}"),
         Outcome::Downgraded if refused > 0 => format!(
-            "transferred for {} of {recipients} recipients; for the others non-delivery reason {}, diagnostic {}",
+            "transferred for {} of {recipients} recipients; for the others {}",
             recipients - refused,
-            UNABLE_TO_DOWNGRADE.reason,
-            UNABLE_TO_DOWNGRADE.diagnostic
+            NonDelivery::UNABLE_TO_DOWNGRADE
         ),
         Outcome::Downgraded => "transferred with these changes".to_owned(),
         Outcome::NeedsContent => "the content cannot be judged".to_owned(),

@@ -3,19 +3,23 @@
 //!
 //! The layout is little-endian and versioned by its first octet; every version reads those before it.
 //! Connectors are kept by name, since their indices change with the configuration. Version 2 adds the names
-//! of the activity that brought the APDU ([`activity`](super::activity)).
+//! of the activity that brought the APDU ([`activity`](super::activity)); version 3 when the APDU expires,
+//! until when it is deferred, and how many derivations it has behind it.
 
 use thiserror::Error;
 
 use super::activity::{NameReference, StoredActivity, StoredNames, write_names};
 use crate::base::clock::WallTime;
-use crate::ber::{self, Reader, Tag};
-use crate::p1::domain::GlobalDomainIdentifier;
+pub use crate::p1::identifier::identifier_text;
 use crate::p1::scan::{ApduKind, Priority};
 
-const VERSION: u8 = 2;
-/// Has no names of activities.
+const VERSION: u8 = 3;
+/// Has no times but that of arrival.
+const VERSION_WITHOUT_TIMES: u8 = 2;
+/// Has no names of activities either.
 const VERSION_WITHOUT_NAMES: u8 = 1;
+/// Stands for "no time".
+const NO_TIME: i64 = i64::MIN;
 /// Stands for "every recipient that is our responsibility" in place of a list.
 const ALL_RECIPIENTS: u16 = u16::MAX;
 /// Longest connector name or identifier kept, octets: a length is one octet.
@@ -46,16 +50,22 @@ pub struct Metadata<'a> {
     pub apdu_start: u32,
     /// How long it is, octets.
     pub apdu_size: u32,
-    /// The connector it came in by.
+    /// The connector it came in by; empty: it originates here.
     pub inbound: &'a str,
     /// The MTS-identifier, its whole element, for logs.
     pub identifier: &'a [u8],
+    /// When it expires where it waits; `None` where a version wrote it that let nothing expire.
+    pub expires_at: Option<WallTime>,
+    /// Until when it waits before it goes anywhere.
+    pub deferred_until: Option<WallTime>,
+    /// How many times in a row an APDU took the place of the one before it until this one did.
+    pub derivation_count: u8,
 }
 
 /// One next hop, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredTarget<'a> {
-    /// The connector's name; `None`: held, since no route was found.
+    /// The connector's name; `None`: to be decided, since something other takes its place.
     pub connector: Option<&'a str>,
     /// The recipients that go this way, by index in the envelope, two octets each; `None`: all of ours.
     recipients: Option<&'a [u8]>,
@@ -75,26 +85,6 @@ impl StoredTarget<'_> {
                 .any(|pair| usize::from(u16::from_le_bytes([pair[0], pair[1]])) == recipient)
         })
     }
-}
-
-/// An MTS-identifier element in words: domain and local part, for logs.
-pub fn identifier_text(element: &[u8]) -> String {
-    let mut reader = Reader::new(element);
-    let mut read = || -> Result<String, ber::Error> {
-        let header = reader.header()?;
-        let scope = reader.enter(&header)?;
-        let mut text = String::new();
-        while let Some(header) = reader.next(&scope)? {
-            let part = reader.skip(&header)?;
-            if header.tag == Tag::IA5_STRING {
-                text += &String::from_utf8_lossy(part.content.octets(element));
-            } else if let Ok(domain) = GlobalDomainIdentifier::decode(part.span().octets(element)) {
-                text += &format!("{domain}/");
-            }
-        }
-        Ok(text)
-    };
-    read().unwrap_or_else(|_| "unreadable".to_owned())
 }
 
 /// Writes metadata and the names of the activity that brought the APDU, its own first; the targets follow
@@ -124,6 +114,10 @@ pub fn write<'a>(
     out.push(metadata.identifier.len().min(NAME_SIZE_MAX) as u8);
     out.extend_from_slice(&metadata.identifier[..metadata.identifier.len().min(NAME_SIZE_MAX)]);
     write_names(activity, out);
+    let time = |time: Option<WallTime>| time.map_or(NO_TIME, |time| time.0).to_le_bytes();
+    out.extend_from_slice(&time(metadata.expires_at));
+    out.extend_from_slice(&time(metadata.deferred_until));
+    out.push(metadata.derivation_count);
     out.extend_from_slice(&target_count.to_le_bytes());
 }
 
@@ -161,7 +155,7 @@ pub fn read(octets: &[u8]) -> Result<(Metadata<'_>, Targets<'_>), MetadataError>
         2 => Priority::Urgent,
         _ => return Err(reader.error()),
     };
-    let metadata = Metadata {
+    let mut metadata = Metadata {
         kind,
         priority,
         arrived: WallTime(i64::from_le_bytes(reader.array()?)),
@@ -170,8 +164,16 @@ pub fn read(octets: &[u8]) -> Result<(Metadata<'_>, Targets<'_>), MetadataError>
         apdu_size: u32::from_le_bytes(reader.array()?),
         inbound: reader.name()?,
         identifier: reader.counted()?,
+        expires_at: None,
+        deferred_until: None,
+        derivation_count: 0,
     };
     reader.activity(version)?;
+    if version == VERSION {
+        metadata.expires_at = reader.time()?;
+        metadata.deferred_until = reader.time()?;
+        metadata.derivation_count = reader.octet()?;
+    }
     let remaining = u16::from_le_bytes(reader.array()?);
     Ok((metadata, Targets { reader, remaining }))
 }
@@ -241,7 +243,7 @@ impl<'a> Fields<'a> {
     /// The version octet of metadata, if that can be read.
     fn version(&mut self) -> Result<u8, MetadataError> {
         match self.octet()? {
-            version @ (VERSION | VERSION_WITHOUT_NAMES) => Ok(version),
+            version @ (VERSION | VERSION_WITHOUT_TIMES | VERSION_WITHOUT_NAMES) => Ok(version),
             _ => Err(self.error()),
         }
     }
@@ -280,6 +282,11 @@ impl<'a> Fields<'a> {
 
     pub(super) fn name(&mut self) -> Result<&'a str, MetadataError> {
         std::str::from_utf8(self.counted()?).map_err(|_| self.error())
+    }
+
+    fn time(&mut self) -> Result<Option<WallTime>, MetadataError> {
+        let time = i64::from_le_bytes(self.array()?);
+        Ok((time != NO_TIME).then_some(WallTime(time)))
     }
 
     fn target(&mut self) -> Result<StoredTarget<'a>, MetadataError> {
@@ -321,9 +328,38 @@ mod tests {
         let activity = read_activity(octets).unwrap();
         assert!(activity.names.is_empty() && activity.names.names().unwrap().is_empty());
         assert_eq!((activity.connector, activity.time), ("in", metadata.arrived));
-        let newer = [&[3], &octets[1..]].concat();
-        assert_eq!(read(&newer).unwrap_err().version, 3);
+        let newer = [&[4], &octets[1..]].concat();
+        assert_eq!(read(&newer).unwrap_err().version, 4);
         assert!(read_activity(&newer).is_err());
+    }
+
+    #[test]
+    fn version_2_is_read_and_has_names_but_no_times() {
+        let metadata = Metadata {
+            kind: ApduKind::Message,
+            priority: Priority::Normal,
+            arrived: WallTime(5),
+            revision: 1,
+            apdu_start: 0,
+            apdu_size: 9,
+            inbound: "in",
+            identifier: b"d",
+            expires_at: Some(WallTime(6)),
+            deferred_until: Some(WallTime(7)),
+            derivation_count: 1,
+        };
+        let mut octets = Vec::new();
+        write(&metadata, [name(7)].iter().map(NameReference::from), 1, &mut octets);
+        write_target(Some("out"), None, &mut octets);
+        // Behind the names stand two times and a count, then the count of targets.
+        let behind = octets.len() - b"\x03out\xff\xff".len() - 2;
+        octets.drain(behind - 17..behind);
+        octets[0] = 2;
+        let (read_back, mut targets) = read(&octets).unwrap();
+        let times = (read_back.expires_at, read_back.deferred_until, read_back.derivation_count);
+        assert_eq!(times, (None, None, 0));
+        assert_eq!(targets.next().unwrap().unwrap().connector, Some("out"));
+        assert_eq!(read_activity(&octets).unwrap().names.names().unwrap(), [name(7)]);
     }
 
     #[test]
@@ -337,6 +373,9 @@ mod tests {
             apdu_size: 2048,
             inbound: "carrier-1",
             identifier: &[0x64, 2, 1, 2],
+            expires_at: Some(WallTime(1_700_000_400_000)),
+            deferred_until: None,
+            derivation_count: 2,
         };
         let mut octets = Vec::new();
         let names = [name(7), name(3)];

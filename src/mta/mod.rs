@@ -7,8 +7,11 @@
 
 pub mod activity;
 pub mod decide;
+pub mod derive;
 pub mod downgrade;
 pub mod identifier;
 pub mod metadata;
+pub mod names;
+pub mod policy;
 pub mod prepare;
 pub mod quirks;

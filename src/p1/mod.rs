@@ -2,7 +2,7 @@
 //!
 //! The relay's path: [`scan`] finds what a relay must know of an APDU without copying an octet, `mta`
 //! decides, [`patch`] expresses the changes as pieces of the original between inserted octets, and
-//! [`downgrade`] does so for a partner of 1984. Builders
+//! [`downgrade`] does so for a partner of 1984, [`rewrite`] for other recipients. Builders
 //! ([`build`], [`ipm`]) and [`bind`] write what we say ourselves. [`schema`] states the ASN.1 as types:
 //! the oracle of the scanner's tests, and the decoder of what is off the data path.
 //!
@@ -15,9 +15,13 @@ pub mod build;
 pub mod domain;
 pub mod downgrade;
 mod error;
+pub mod history;
+pub mod identifier;
 pub mod ipm;
+pub mod non_delivery;
 pub mod or_address;
 pub mod patch;
+pub mod rewrite;
 pub mod scan;
 pub mod schema;
 mod tag;

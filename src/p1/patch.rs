@@ -134,6 +134,14 @@ impl Patched {
         insert.size() as i64 - removed.size() as i64
     }
 
+    /// Puts `octets` behind the content of `element`; gives by how much it grows as a whole.
+    #[inline]
+    pub(super) fn append(&mut self, element: &Element, octets: &[u8]) -> i64 {
+        let end = element.content.end;
+        let growth = self.edit(Span::new(end, end), |out| out.extend_from_slice(octets));
+        self.lengthen(&element.header, growth)
+    }
+
     /// Changes the length of an element whose content grows by `growth`; gives by how much the element
     /// as a whole grows.
     #[inline]
@@ -176,7 +184,7 @@ pub fn patch(apdu: &[u8], scan: &Scan, changes: &RelayChanges<'_>, out: &mut Pat
         growth += out.edit(bilateral, |_| {});
     }
     if let Some(element) = changes.trace_element {
-        growth += append(out, &scan.trace_information, element);
+        growth += out.append(&scan.trace_information, element);
     }
     growth += internal_trace(out, scan, changes.internal_trace);
     let growth = out.lengthen(&scan.envelope.header, growth);
@@ -198,14 +206,6 @@ pub fn patch(apdu: &[u8], scan: &Scan, changes: &RelayChanges<'_>, out: &mut Pat
     out.finish(apdu.len() as u32);
 }
 
-/// Puts `octets` behind the content of `element`; gives by how much it grows as a whole.
-#[inline]
-fn append(out: &mut Patched, element: &Element, octets: &[u8]) -> i64 {
-    let end = element.content.end;
-    let growth = out.edit(Span::new(end, end), |out| out.extend_from_slice(octets));
-    out.lengthen(&element.header, growth)
-}
-
 /// Gives by how much the content of the envelope grows.
 fn internal_trace(out: &mut Patched, scan: &Scan, change: InternalTraceChange<'_>) -> i64 {
     match (change, &scan.internal_trace, &scan.extensions_element) {
@@ -215,7 +215,7 @@ fn internal_trace(out: &mut Patched, scan: &Scan, change: InternalTraceChange<'_
             out.lengthen(&extensions.header, growth)
         }
         (InternalTraceChange::Append(elements), Some(found), Some(extensions)) => {
-            let mut growth = append(out, &found.sequence, elements);
+            let mut growth = out.append(&found.sequence, elements);
             for enclosing in [&found.value, &found.field, extensions] {
                 growth = out.lengthen(&enclosing.header, growth);
             }

@@ -366,7 +366,7 @@ fn envelope(reader: &mut Reader<'_>, scan: &mut Scan, header: &Header) -> Result
 
 /// The whole O/R name element of `header`, just read; its inside is for `or_address`.
 #[inline]
-fn or_name(reader: &mut Reader<'_>, header: &Header) -> Result<Span, Error> {
+pub(super) fn or_name(reader: &mut Reader<'_>, header: &Header) -> Result<Span, Error> {
     if !header.is_constructed() {
         return Err(invalid(header, "O/R name"));
     }

@@ -23,6 +23,34 @@ pub fn encode_trace_element(
     out.extend_from_slice(&supplied);
 }
 
+/// What a domain did with an APDU beside passing it on (OtherActions: bits, bit 0 the most significant).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum OtherAction {
+    /// Bit 0: it redirected it.
+    Redirected = 0x80,
+    /// Bit 1: it expanded a distribution list, or acted for one.
+    DlOperation = 0x40,
+}
+
+/// Appends one element of trace-information that says what else the domain did.
+pub fn encode_trace_element_with(
+    domain: &GlobalDomainIdentifier,
+    supplied: Supplied,
+    other: OtherAction,
+    out: &mut Vec<u8>,
+) {
+    write::constructed(out, Tag::SEQUENCE, |out| {
+        out.extend_from_slice(domain.encoded());
+        write::constructed(out, Tag::SET, |out| {
+            let time = supplied.time_format.utc_time(supplied.arrival);
+            write::primitive(out, tag::ARRIVAL_TIME, &time);
+            write::integer(out, tag::ROUTING_ACTION, supplied.action as i64);
+            write::bits(out, tag::OTHER_ACTIONS, other as u8, 6);
+        });
+    });
+}
+
 /// Appends one element of internal-trace-information.
 pub fn encode_internal_trace_element(
     domain: &GlobalDomainIdentifier,

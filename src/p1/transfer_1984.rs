@@ -99,8 +99,8 @@ fn recipient(fields: &RecipientFields) -> Result<(), NotIn1984> {
 }
 
 fn or_name(address: &OrAddress) -> Result<(), NotIn1984> {
-    if address.common_name.is_some() {
-        return Err(NotIn1984 { field: "a common name" });
+    if address.has_extension_attributes() {
+        return Err(NotIn1984 { field: "an extension attribute" });
     }
     Ok(())
 }
@@ -111,6 +111,7 @@ mod tests {
     use crate::base::clock::WallTime;
     use crate::p1::build::encode_mts_identifier;
     use crate::p1::domain::GlobalDomainIdentifier;
+    use crate::p1::or_address::AttributeKind;
     use crate::p1::trace::{Supplied, encode_trace_element};
 
     fn domain() -> GlobalDomainIdentifier {
@@ -136,9 +137,9 @@ mod tests {
         message.per_message_indicators = 0x08;
         assert_eq!(refused(&message), "a later per-message indicator");
         message.per_message_indicators = 0x80;
-        message.recipients[0].or_address.common_name = Some("n".to_owned());
-        assert_eq!(refused(&message), "a common name");
-        message.recipients[0].or_address.common_name = None;
+        message.recipients[0].or_address.set(AttributeKind::CommonName, "n");
+        assert_eq!(refused(&message), "an extension attribute");
+        message.recipients[0].or_address.remove(AttributeKind::CommonName);
         message.recipients[0].extensions = vec![0];
         assert_eq!(refused(&message), "an extension");
     }
@@ -161,6 +162,7 @@ mod tests {
                 subject_intermediate_trace: None,
                 content_type,
                 content_identifier: None,
+                subject_fields: &[],
                 returned_content: None,
                 content_extensions: &[],
                 recipients: vec![crate::p1::build::ReportedRecipient {
@@ -171,6 +173,7 @@ mod tests {
                     report_type: ReportType::NonDelivery { reason: 1, diagnostic },
                     originally_intended_recipient_name: None,
                     supplementary_information: None,
+                    extensions: &[],
                 }],
             }
             .build_1984()

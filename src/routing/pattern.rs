@@ -2,13 +2,14 @@
 //!
 //! A pattern names the attributes that an address must carry; an attribute that it does not name, or
 //! names as `*`, may be anything. Values compare with case and spacing folded (X.402 18.4
-//! (unverified)). An ADMD of one space stands for any ADMD of the country.
+//! (unverified)). An ADMD of one space stands for any ADMD of the country. A value beyond ASCII stands for a
+//! teletex one, and is kept in T.61; universal values are not compared.
 
 use std::fmt;
 
 use thiserror::Error;
 
-use crate::p1::or_address::{AttributeKind, folded};
+use crate::p1::or_address::{AttributeKind, Characters, Repertoire, folded, teletex_string};
 
 /// The O/R attributes that routing looks at, most general first (X.402 18.3 (unverified)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,7 +64,7 @@ impl Attribute {
         Attribute::NumericUserIdentifier,
     ];
 
-    /// The label in text forms (RFC 1685 section 3 (unverified)).
+    /// The label in text forms (RFC 1685 tables F.1 and F.3).
     pub const fn label(self) -> &'static str {
         match self {
             Attribute::Country => "C",
@@ -96,19 +97,16 @@ impl Attribute {
             AttributeKind::CommonName => Attribute::CommonName,
             AttributeKind::Surname => Attribute::Surname,
             AttributeKind::GivenName => Attribute::GivenName,
-            AttributeKind::NetworkAddress => Attribute::NetworkAddress,
+            AttributeKind::NetworkAddress | AttributeKind::E164Number => Attribute::NetworkAddress,
             AttributeKind::NumericUserIdentifier => Attribute::NumericUserIdentifier,
-            AttributeKind::TerminalIdentifier
-            | AttributeKind::TerminalType
-            | AttributeKind::Initials
-            | AttributeKind::GenerationQualifier
-            | AttributeKind::DomainDefined
-            | AttributeKind::Extension(_) => return None,
+            _ => return None,
         })
     }
 
+    /// The attribute of a label, or of another key for the same, as `ADMD`.
     fn from_label(label: &str) -> Option<Attribute> {
-        Attribute::ALL.into_iter().find(|attribute| attribute.label().eq_ignore_ascii_case(label))
+        let key = AttributeKind::from_key(label)?.key();
+        Attribute::ALL.into_iter().find(|attribute| attribute.label() == key)
     }
 }
 
@@ -132,41 +130,58 @@ impl Pattern {
     /// Parses `LABEL=VALUE` pairs divided by `;`.
     pub fn parse(text: &str) -> Result<Pattern, PatternError> {
         let mut pattern = Pattern::default();
-        let mut position = 0;
+        let mut start = 0;
         for pair in text.split(';') {
-            let error = |problem: String| PatternError { position, problem };
             if !matches!(pair.trim(), "" | "*") {
-                let (label, value) = pair
-                    .split_once('=')
-                    .ok_or_else(|| error(format!("`{}` is not LABEL=VALUE", pair.trim())))?;
-                let attribute = Attribute::from_label(label.trim()).ok_or_else(|| {
-                    let known = Attribute::ALL.map(Attribute::label).join(", ");
-                    error(format!(
-                        "`{}` is no attribute that routes; write one of {known}",
-                        label.trim()
-                    ))
-                })?;
-                let any = value.trim() == "*"
-                    || (attribute == Attribute::Administration && value.trim().is_empty());
-                if !any {
-                    let folded: Vec<u8> = folded(value.as_bytes()).collect();
-                    if folded.is_empty() {
-                        return Err(error(format!(
-                            "`{}` has no value; write `*` for any",
-                            label.trim()
-                        )));
-                    }
-                    if folded.contains(&b'*') {
-                        return Err(error("`*` stands for a whole value only".to_owned()));
-                    }
-                    if pattern.values[attribute as usize].replace(folded.into()).is_some() {
-                        return Err(error(format!("`{}` is given twice", label.trim())));
-                    }
-                }
+                pattern.take(pair, start)?;
             }
-            position += pair.chars().count() + 1;
+            start += pair.chars().count() + 1;
         }
         Ok(pattern)
+    }
+
+    /// Takes one `LABEL=VALUE`, which starts at character `start` of the text.
+    fn take(&mut self, pair: &str, start: usize) -> Result<(), PatternError> {
+        let label_at = start + pair.chars().take_while(|each| each.is_whitespace()).count();
+        let error = |position, problem| Err(PatternError { position, problem });
+        let Some((label, value)) = pair.split_once('=') else {
+            return error(label_at, format!("`{}` is not LABEL=VALUE", pair.trim()));
+        };
+        let value_at = start + label.chars().count() + 1;
+        let label = label.trim();
+        let Some(attribute) = Attribute::from_label(label) else {
+            let known = Attribute::ALL.map(Attribute::label).join(", ");
+            let problem = format!("`{label}` is no attribute that routes; write one of {known}");
+            return error(label_at, problem);
+        };
+        let any = value.trim() == "*"
+            || (attribute == Attribute::Administration && value.trim().is_empty());
+        if any {
+            return Ok(());
+        }
+        if let Some(at) = value.chars().position(|each| each == '*') {
+            return error(value_at + at, "`*` stands for a whole value only".to_owned());
+        }
+        let octets = if value.is_ascii() {
+            value.as_bytes().to_vec()
+        } else {
+            match teletex_string(value) {
+                Ok(octets) => octets,
+                Err(at) => {
+                    let problem = "T.61 has not this character, and no other repertoire is routed \
+                                   by; write the printable variant";
+                    return error(value_at + at, problem.to_owned());
+                }
+            }
+        };
+        let folded: Vec<u8> = folded(&octets).collect();
+        if folded.is_empty() {
+            return error(value_at, format!("`{label}` has no value; write `*` for any"));
+        }
+        if self.values[attribute as usize].replace(folded.into()).is_some() {
+            return error(label_at, format!("`{label}` is given twice"));
+        }
+        Ok(())
     }
 
     /// The exact value asked of an attribute, folded; `None` where any will do.
@@ -188,12 +203,15 @@ impl fmt::Display for Pattern {
         let mut separator = "";
         for attribute in Attribute::ALL {
             if let Some(value) = self.value(attribute) {
-                write!(
-                    f,
-                    "{separator}{}={}",
-                    attribute.label(),
-                    String::from_utf8_lossy(value).to_uppercase()
-                )?;
+                write!(f, "{separator}{}=", attribute.label())?;
+                let repertoire =
+                    if value.is_ascii() { Repertoire::Printable } else { Repertoire::Teletex };
+                for character in Characters::new(repertoire, value) {
+                    // A letter whose capital is two letters stays as it is.
+                    let mut upper = character.to_uppercase();
+                    let capital = if upper.len() == 1 { upper.next() } else { None };
+                    write!(f, "{}", capital.unwrap_or(character))?;
+                }
                 separator = ";";
             }
         }
@@ -216,11 +234,23 @@ mod tests {
     }
 
     #[test]
+    fn other_keys_and_teletex_values() {
+        let pattern = Pattern::parse("C=DE;ADMD=dbp;prmd=Straße Müller;X121=2").unwrap();
+        assert_eq!(pattern.value(Attribute::Private), Some(&b"stra\xfbe m\xc8uller"[..]));
+        assert_eq!(pattern.to_string(), "C=DE;A=DBP;P=STRAßE MÜLLER;X.121=2");
+        assert_eq!(Pattern::parse(&pattern.to_string()).unwrap(), pattern);
+    }
+
+    #[test]
     fn an_error_points_at_its_character() {
         let error = Pattern::parse("C=GB;Q=1").unwrap_err();
         assert_eq!(error.position, 5);
         assert!(error.problem.contains("`Q` is no attribute"), "{error}");
-        assert_eq!(Pattern::parse("C=GB;P").unwrap_err().position, 5);
+        for (text, position) in
+            [("C=GB;P", 5), ("C=GB; Q=1", 6), ("C=GB;P=a*", 8), ("C=GB;P=aЖ", 8), ("C=GB; P=", 8)]
+        {
+            assert_eq!(Pattern::parse(text).unwrap_err().position, position, "{text}");
+        }
         assert!(Pattern::parse("C=GB;C=FR").unwrap_err().problem.contains("twice"));
         assert!(Pattern::parse("C=GB;P=").unwrap_err().problem.contains("no value"));
     }

@@ -10,37 +10,49 @@ use smallvec::SmallVec;
 
 use super::Shard;
 use super::connection::Connection;
+use super::derive::Task;
 use super::mail::Mail;
-use super::queue::{Attempt, Queued};
+use super::queue::{Attempt, Queued, whole_seconds};
 use super::token::{ConnectionKey, Subject};
 use crate::base::buffer::Lease;
+use crate::base::clock::WallTime;
 use crate::base::limits::RESIDENT_MESSAGE_COUNT_MAX;
 use crate::io::Engine;
 use crate::mta::decide::Hop;
 use crate::osi::rtse::TransferRefusal;
+use crate::p1::scan::{ApduKind, Priority};
 use crate::routing::ConnectorIndex;
 use crate::spool::port::Refusal;
 use crate::store::{self, Confirm, MessageReference, Outcome};
 
+/// Who hears when an APDU is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The connection that brought it.
+    Association(ConnectionKey),
+    /// A delivery point.
+    Submission {
+        /// Its connector.
+        connector: ConnectorIndex,
+        /// Its thread's name for the submission.
+        number: u64,
+    },
+    /// The derivation in this slot.
+    Derivation(u32),
+    /// Nobody: another one with it is waited for.
+    Nobody,
+}
+
 /// What an answer of the log is waited for by.
 pub(crate) enum Pending {
-    /// A message to acknowledge and to queue.
-    Intake {
-        /// Where it came in.
-        connection: ConnectionKey,
+    /// An APDU to acknowledge and to queue.
+    Admission {
+        /// Who hears of it.
+        source: Source,
         /// Size of the APDU, octets.
         apdu_size: u32,
-        /// Where it goes.
-        targets: SmallVec<[(Hop, Queued); 1]>,
-    },
-    /// A submission to answer and to queue.
-    Submission {
-        /// The delivery point's connector.
-        connector: ConnectorIndex,
-        /// The thread's name for it.
-        number: u64,
-        /// Size of the APDU, octets.
-        apdu_size: u32,
+        /// Until when it waits before it goes over a connector.
+        deferred_until: Option<WallTime>,
         /// Where it goes.
         targets: SmallVec<[(Hop, Queued); 1]>,
     },
@@ -89,21 +101,27 @@ impl<E: Engine> Shard<E> {
             }
         };
         match self.pending.try_remove(ticket as usize) {
-            Some(Pending::Intake { connection, apdu_size, targets }) => {
+            Some(Pending::Admission { source, apdu_size, deferred_until, targets }) => {
                 let hop = targets.first().map(|(hop, _)| *hop);
                 for (hop, queued) in targets {
-                    self.queue(hop, queued);
+                    match deferred_until {
+                        Some(until) => self.queue_deferred(until, hop, queued),
+                        None => self.queue(hop, queued),
+                    }
                 }
-                self.record_durable(connection);
-                self.acknowledge_paced(connection, apdu_size, hop);
-            }
-            Some(Pending::Submission { connector, number, apdu_size, targets }) => {
-                for (hop, queued) in targets {
-                    self.queue(hop, queued);
+                match source {
+                    Source::Association(connection) => {
+                        self.record_durable(connection);
+                        self.acknowledge_paced(connection, apdu_size, hop);
+                    }
+                    Source::Submission { connector, number } => {
+                        self.counters.transfers_in.add(1);
+                        self.counters.octets_in.add(u64::from(apdu_size));
+                        self.answer_submission(connector, number, Ok(()));
+                    }
+                    Source::Derivation(slot) => self.derivation_committed(slot),
+                    Source::Nobody => {}
                 }
-                self.counters.transfers_in.add(1);
-                self.counters.octets_in.add(u64::from(apdu_size));
-                self.answer_submission(connector, number, Ok(()));
             }
             Some(Pending::Attempt { owner, connector, reference, target }) => {
                 self.tell(owner, Mail::AttemptConfirm { connector, reference, target });
@@ -118,7 +136,7 @@ impl<E: Engine> Shard<E> {
     /// An operation that will never be durable: what came in is refused as a transient problem of ours.
     fn failed(&mut self, ticket: u64) {
         match self.pending.try_remove(ticket as usize) {
-            Some(Pending::Intake { connection, .. }) => {
+            Some(Pending::Admission { source: Source::Association(connection), .. }) => {
                 self.finished(connection, false);
                 if let Some(mut connection) = self.connections.take(connection) {
                     if let Some(association) = &mut connection.association {
@@ -128,12 +146,16 @@ impl<E: Engine> Shard<E> {
                     self.connections.put_back(connection);
                 }
             }
-            Some(Pending::Submission { connector, number, .. }) => {
+            Some(Pending::Admission {
+                source: Source::Submission { connector, number }, ..
+            }) => {
                 self.answer_submission(connector, number, Err(Refusal::Busy));
             }
             Some(Pending::Fetch { owner, transfer }) => {
                 self.tell(owner, Mail::FetchConfirm { transfer, octets: None });
             }
+            // The log is closed: what was to take a target's place is derived again after the next start.
+            Some(Pending::Admission { source: Source::Derivation(_) | Source::Nobody, .. }) => {}
             Some(Pending::Attempt { .. } | Pending::Note) | None => {}
         }
     }
@@ -174,19 +196,13 @@ impl<E: Engine> Shard<E> {
         self.mark_dirty(connection);
     }
 
-    /// Puts a committed message into its connector's queue, here or at the owner.
-    pub(super) fn queue(&mut self, hop: Hop, mut queued: Queued) {
+    /// Puts a committed message into its connector's queue, here or at the owner; or has something take its
+    /// place.
+    pub(super) fn queue(&mut self, hop: Hop, queued: Queued) {
         let connector = match hop {
             Hop::Connector(connector) => connector,
-            Hop::NoRoute | Hop::Loop => {
-                let counter = if hop == Hop::Loop {
-                    &self.counters.held_loop
-                } else {
-                    &self.counters.held_no_route
-                };
-                counter.add(1);
-                queued.release_buffers();
-                return self.held.push(queued);
+            Hop::Derive(derivation) => {
+                return self.derive_request(Task::Derive(derivation), queued);
             }
         };
         let owner = self.snapshot.owner(connector);
@@ -208,6 +224,8 @@ impl<E: Engine> Shard<E> {
         self.counters.queued.add(1);
         let state = &mut self.connectors[usize::from(connector.0)];
         state.queue.push(queued);
+        self.arm_expiry(connector);
+        let state = &self.connectors[usize::from(connector.0)];
         self.snapshot.links.publish_queued(connector, state.queue.len() as u32);
         self.active.push(connector.0);
     }
@@ -227,6 +245,7 @@ impl<E: Engine> Shard<E> {
         for connector in &mut self.connectors {
             connector.queue.release_buffers();
         }
+        self.derivations.release_buffers();
         self.resident_count = 0;
         // What other shards took in and is sent from here is counted there.
         let alone = self.shared.mailboxes.len() == 1;
@@ -274,6 +293,7 @@ impl<E: Engine> Shard<E> {
                 self.request_fetch(owner, transfer, reference, offset, size);
             }
             Mail::FetchConfirm { transfer, octets } => self.fetched(transfer, octets),
+            Mail::Derive { queued, task } => self.derive_request(task, queued),
             Mail::ReleaseBuffers => self.release_own_buffers(),
         }
     }
@@ -357,7 +377,7 @@ impl<E: Engine> Shard<E> {
         reference.log % self.snapshot.settings.shard_count
     }
 
-    fn log_of(&self, reference: MessageReference) -> usize {
+    pub(super) fn log_of(&self, reference: MessageReference) -> usize {
         usize::from(reference.log / self.snapshot.settings.shard_count)
     }
 
@@ -372,6 +392,13 @@ impl<E: Engine> Shard<E> {
                     continue;
                 }
             };
+            let expiry = &self.snapshot.settings.policy.expiry;
+            let expires_at = metadata.expires_at.unwrap_or_else(|| match metadata.kind {
+                ApduKind::Report => expiry.at(Priority::NonUrgent, metadata.arrived),
+                ApduKind::Message | ApduKind::Probe => {
+                    expiry.at(metadata.priority, metadata.arrived)
+                }
+            });
             for (index, target) in targets.enumerate() {
                 let state =
                     message.targets.get(index).copied().unwrap_or(crate::store::TargetState::Final);
@@ -404,8 +431,18 @@ impl<E: Engine> Shard<E> {
                     attempt: if attempted { Attempt::Marked } else { Attempt::Unmarked },
                     priority: metadata.priority,
                     refusal_count: 0,
+                    expires_at_s: whole_seconds(expires_at),
+                    derivation_count: metadata.derivation_count,
+                    in_doubt: attempted,
                 };
-                self.queue(connector.map_or(Hop::NoRoute, Hop::Connector), queued);
+                self.tracker.recovered(self.now, metadata.identifier, target.connector, &queued);
+                match (connector, metadata.deferred_until) {
+                    (None, _) => self.derive_request(Task::Decide, queued),
+                    (Some(connector), Some(until)) => {
+                        self.queue_deferred(until, Hop::Connector(connector), queued);
+                    }
+                    (Some(connector), None) => self.queue(Hop::Connector(connector), queued),
+                }
             }
         }
     }
@@ -415,6 +452,7 @@ impl<E: Engine> Shard<E> {
         match Subject::from_word(transfer) {
             Some(Subject::Connection(key)) => self.transfer_fetched(key, octets),
             Some(Subject::DeliveryPoint(connector)) => self.delivery_fetched(connector, octets),
+            Some(Subject::Derivation(slot)) => self.derivation_fetched(slot as usize, octets),
             _ => {}
         }
     }

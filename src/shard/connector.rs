@@ -45,6 +45,8 @@ pub(crate) struct ConnectorState {
     pub(super) refusal_count: u32,
     /// Which of the partner's addresses is tried next.
     next_address: usize,
+    /// When the queue is searched for what has expired, if a timer is armed for it.
+    pub(super) expiry_armed: Option<Instant>,
     /// Messages taken from the queue since marks were last asked for ahead.
     pub(super) taken_since_marks: usize,
     /// Its thread, when it is a local delivery point.

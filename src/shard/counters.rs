@@ -44,12 +44,37 @@ counters! {
     octets_in,
     /// Octets of MTS-APDUs confirmed by partners.
     octets_out,
-    /// Targets held because no route was found.
-    held_no_route,
-    /// Targets held because every route would make a loop.
-    held_loop,
-    /// Targets held because the partner refused them for good, or too often.
-    held_refused,
+    /// Targets held for the operator: what is stored of them cannot be read.
+    held_unreadable,
+    /// Reports originated that say of recipients that they were delivered to.
+    reports_delivery,
+    /// Non-delivery reports originated for recipients that nobody knows (diagnostic 0).
+    reports_unrecognised,
+    /// Non-delivery reports originated for loops (diagnostic 3).
+    reports_loop,
+    /// Non-delivery reports originated for time that ran out (diagnostic 5).
+    reports_expired,
+    /// Non-delivery reports originated for transfers refused for good or too often (reason 0, diagnostic 49).
+    reports_transfer,
+    /// Non-delivery reports originated for APDUs that cannot go where they should: too long, in need of what
+    /// is not supported, not to be downgraded (diagnostics 7, 18, 47).
+    reports_unsuitable,
+    /// Non-delivery reports originated for other reasons.
+    reports_other,
+    /// Reports that could not go on, and were discarded.
+    reports_discarded,
+    /// Targets whose time ran out, reports among them.
+    expired,
+    /// Of these, targets that a partner may have got.
+    expired_in_doubt,
+    /// Copies made for other recipients than those named.
+    redirected,
+    /// Copies made for the members of distribution lists.
+    expanded,
+    /// Targets that wait for their deferred-delivery-time.
+    deferred,
+    /// Targets that something is to take the place of.
+    deriving,
     /// Targets waiting in queues or being sent.
     queued,
     /// Associations that are up.
@@ -64,6 +89,8 @@ counters! {
     in_doubt_lost,
     /// Messages found in the store when it was opened.
     recovered,
+    /// Events of messages that could not be kept for tracking.
+    events_lost,
     /// Commits of the shard's log.
     commits,
     /// Octets that those commits have written.

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::Shard;
 use super::connection::{Connection, Sending, Stage};
+use super::derive::Task;
 use super::kept::Kept;
 use super::mail::Mail;
 use super::queue::{Attempt, Queued};
@@ -20,12 +21,15 @@ use crate::base::limits::{
 };
 use crate::connector::Traffic;
 use crate::io::Engine;
+use crate::mta::decide::{Hop, Target};
+use crate::mta::derive::{Derivation, Verdict};
 use crate::mta::downgrade::{Outgoing as Prepared, Rest, prepare_1984};
 use crate::mta::metadata;
 use crate::mta::prepare::{Relay, prepare};
 use crate::osi::rtse::TransferRefusal;
 use crate::osi::stack::ApplicationContext;
 use crate::osi::stack::recovery::TransferResumption;
+use crate::p1::non_delivery::NonDelivery;
 use crate::p1::scan::{Progress, Responsibility, scan, scan_prefix};
 use crate::routing::ConnectorIndex;
 use crate::store::Outcome;
@@ -49,6 +53,7 @@ impl<E: Engine> Shard<E> {
         }
         let snapshot = std::sync::Arc::clone(&self.snapshot);
         self.expire_interrupted(connector);
+        self.expire_queued(connector);
         while !self.connectors[index].interrupted.is_empty()
             && let Some(&key) = self.connectors[index].idle.last()
             && self.resume_next(connector, key)
@@ -88,6 +93,7 @@ impl<E: Engine> Shard<E> {
     pub(super) fn put_back(&mut self, connector: ConnectorIndex, mut queued: Queued) {
         queued.release_buffers();
         self.connectors[usize::from(connector.0)].queue.push_front(queued);
+        self.arm_expiry(connector);
     }
 
     /// Asks for the attempt marks of the messages at the queue's head, well before they are needed.
@@ -237,7 +243,7 @@ impl<E: Engine> Shard<E> {
         };
         if let Err(error) = scanned {
             tracing::error!(reference = ?sending.queued.reference, error, "a stored message cannot be sent");
-            return self.hold_unsendable(connection, connector);
+            return self.hold_unreadable(connection, connector);
         }
         let Some(association) = &mut connection.association else { return };
         let negotiated = association.stack.negotiated();
@@ -270,6 +276,7 @@ impl<E: Engine> Shard<E> {
             }
         };
         let identifier = self.scan.mts_identifier.element.octets(apdu);
+        sending.identifier = SmallVec::from_slice(identifier);
         let envelope_end = self.scan.envelope_end() as usize;
         // What is patched, and from where on the stored octets follow; `None`: not at all.
         let (envelope, behind, rest) = match prepared {
@@ -287,15 +294,19 @@ impl<E: Engine> Shard<E> {
                 return self.fetch_more(connection);
             }
             Ok(Prepared::NeedsContent | Prepared::Refused(_)) | Err(_) => {
+                let why = match prepared {
+                    Ok(Prepared::Refused(why)) => why,
+                    _ => NonDelivery::UNABLE_TO_DOWNGRADE,
+                };
                 tracing::warn!(
                     mts_identifier = %metadata::identifier_text(identifier),
                     connector = settings.name,
-                    "cannot be downgraded to 1984: held"
+                    %why,
+                    "cannot be downgraded to 1984"
                 );
-                return self.hold_unsendable(connection, connector);
+                return self.give_back(connection, connector, report(why));
             }
         };
-        sending.identifier = SmallVec::from_slice(identifier);
         let apdu_size = sending.queued.apdu_size as usize;
         let (stored, to_fetch) = match rest {
             Some(rest) => (octets.slice(start + rest..end), apdu_size - apdu.len()),
@@ -314,15 +325,28 @@ impl<E: Engine> Shard<E> {
         if written <= ENVELOPE_BUFFER_SIZE {
             self.envelope = Some(fill);
         }
-        // Only a report could answer for them: the message waits whole.
-        let left_out = self.downgrade.refused_recipients().iter().any(|&recipient| {
-            let ours = self.scan.recipients.get(usize::from(recipient));
-            serves(usize::from(recipient))
-                && ours.is_some_and(|it| it.responsibility() == Responsibility::Responsible)
-        });
-        if negotiated.application_context == ApplicationContext::MtsTransferProtocol1984 && left_out
+        if negotiated.application_context == ApplicationContext::MtsTransferProtocol1984
+            && !self.downgrade.refused_recipients().is_empty()
         {
-            return self.hold_unsendable(connection, connector);
+            let ours = |index: &u16| {
+                let recipient = self.scan.recipients.get(usize::from(*index));
+                serves(usize::from(*index))
+                    && recipient
+                        .is_some_and(|it| it.responsibility() == Responsibility::Responsible)
+            };
+            let refused = self.downgrade.refused_recipients();
+            let (left_out, others): (Vec<u16>, Vec<u16>) = (0..self.scan.recipients.len() as u16)
+                .filter(ours)
+                .partition(|index| refused.binary_search(index).is_ok());
+            if !left_out.is_empty() {
+                // A report answers for them, the others are sent: each has a target of its own.
+                let why = Verdict::NonDelivery(NonDelivery::UNABLE_TO_DOWNGRADE);
+                let targets = vec![
+                    Target { hop: Hop::Connector(connector), recipients: others },
+                    Target { hop: Hop::Derive(Derivation::Report(why)), recipients: left_out },
+                ];
+                return self.give_back(connection, connector, Task::Restate(targets));
+            }
         }
         sending.begun = true;
         let Some(resumed) = &sending.resumed else {
@@ -344,6 +368,7 @@ impl<E: Engine> Shard<E> {
     pub(super) fn transfer_confirmed(&mut self, connection: &mut Connection) {
         let Some(connector) = connection.connector else { return };
         let Some(sending) = self.take_sending(connection, connector) else { return };
+        self.track_transfer_out(connector, &sending);
         let queued = sending.queued;
         self.counters.transfers_out.add(1);
         self.counters.octets_out.add(u64::from(queued.apdu_size));
@@ -361,7 +386,7 @@ impl<E: Engine> Shard<E> {
     }
 
     /// The partner refused the message: for now, and it is tried again after a while; or for good, or too
-    /// often, and it is held for the operator.
+    /// often, and it is reported.
     pub(super) fn transfer_refused(
         &mut self,
         connection: &mut Connection,
@@ -377,28 +402,36 @@ impl<E: Engine> Shard<E> {
             ?reason,
             "transfer refused"
         );
+        self.track_refusal_out(connector, &sending.identifier, reason);
         if reason == TransferRefusal::Permanent {
             sending.queued.refusal_count = u16::MAX;
         }
-        self.try_again(connector, sending.queued);
+        self.try_again(connector, &sending.identifier, sending.queued);
         self.became_idle(connection);
     }
 
     /// Puts a message that the partner did not take behind its equals, to be tried after a while: others may
     /// fare better.
-    pub(super) fn try_again(&mut self, connector: ConnectorIndex, queued: Queued) {
-        let Some(mut queued) = self.count_refusal(connector, queued) else { return };
+    pub(super) fn try_again(
+        &mut self,
+        connector: ConnectorIndex,
+        identifier: &[u8],
+        queued: Queued,
+    ) {
+        let Some(mut queued) = self.count_refusal(connector, identifier, queued) else { return };
         self.pause(connector);
         queued.release_buffers();
         self.state(connector).queue.push(queued);
+        self.arm_expiry(connector);
         self.active.push(connector.0);
     }
 
-    /// Counts that the partner did not take a message; one that it did not take too often is held for the
-    /// operator.
+    /// Counts that the partner did not take a message; a report takes the place of one that it refused for
+    /// good or did not take too often.
     pub(super) fn count_refusal(
         &mut self,
         connector: ConnectorIndex,
+        identifier: &[u8],
         mut queued: Queued,
     ) -> Option<Queued> {
         let settings = self.snapshot.connector(connector);
@@ -407,11 +440,15 @@ impl<E: Engine> Shard<E> {
             return Some(queued);
         }
         tracing::warn!(
-            reference = ?queued.reference,
+            mts_identifier = %metadata::identifier_text(identifier),
             connector = settings.name,
-            "not taken for good, or too often: held for the operator"
+            "not taken for good, or too often"
         );
-        self.hold_refused(queued);
+        let why = match queued.refusal_count {
+            u16::MAX => NonDelivery::TRANSFER_FAILURE,
+            _ => NonDelivery::TRANSFER_ATTEMPTS_LIMIT_REACHED,
+        };
+        self.return_home(queued, report(why));
         None
     }
 
@@ -426,24 +463,30 @@ impl<E: Engine> Shard<E> {
         self.timers.arm(resume_at, Subject::Connector(connector.0).to_word());
     }
 
-    /// Sets a message aside that cannot be sent to this partner; the association is free for the next.
-    fn hold_unsendable(&mut self, connection: &mut Connection, connector: ConnectorIndex) {
+    /// Gives a message back to its home shard that cannot be sent to this partner as it is; the association is
+    /// free for the next.
+    fn give_back(&mut self, connection: &mut Connection, connector: ConnectorIndex, task: Task) {
         if let Some(sending) = self.take_sending(connection, connector) {
-            self.hold_refused(sending.queued);
+            self.return_home(sending.queued, task);
         }
         self.became_idle(connection);
     }
 
-    /// Sets a message aside that this partner will not take. Its mark is withdrawn: it was not sent.
-    pub(super) fn hold_refused(&mut self, mut queued: Queued) {
-        queued.release_buffers();
-        queued.attempt = Attempt::Unmarked;
-        let (reference, target) = (queued.reference, queued.target);
-        let outcome = Mail::Outcome { reference, target, outcome: Outcome::Deferred };
-        self.tell(self.home(reference), outcome);
-        self.counters.queued.subtract(1);
-        self.counters.held_refused.add(1);
-        self.held.push(queued);
+    /// Sets a message aside that cannot be read; the association is free for the next. Its mark is withdrawn:
+    /// it was not sent.
+    fn hold_unreadable(&mut self, connection: &mut Connection, connector: ConnectorIndex) {
+        if let Some(sending) = self.take_sending(connection, connector) {
+            let mut queued = sending.queued;
+            queued.release_buffers();
+            queued.attempt = Attempt::Unmarked;
+            let (reference, target) = (queued.reference, queued.target);
+            let outcome = Mail::Outcome { reference, target, outcome: Outcome::Deferred };
+            self.tell(self.home(reference), outcome);
+            self.counters.queued.subtract(1);
+            self.counters.held_unreadable.add(1);
+            self.held.push(queued);
+        }
+        self.became_idle(connection);
     }
 
     /// Ends the transfer under way in the books, and gives what was being sent.
@@ -474,9 +517,10 @@ impl<E: Engine> Shard<E> {
             _ => resumption.filter(|_| sending.begun),
         };
         let in_doubt = sending.begun && complete && connection.stage != Stage::Bound;
-        let Some(sending) = self.interrupt(connector, sending, resumption) else { return };
+        let Some(mut sending) = self.interrupt(connector, sending, resumption) else { return };
         if in_doubt {
             self.note_doubt(connector, &sending.identifier);
+            sending.queued.in_doubt = true;
         }
         self.put_back(connector, sending.queued);
         self.active.push(connector.0);
@@ -485,6 +529,7 @@ impl<E: Engine> Shard<E> {
     /// A message is transferred anew whose end may have reached the partner.
     pub(super) fn note_doubt(&mut self, connector: ConnectorIndex, identifier: &[u8]) {
         self.counters.in_doubt_lost.add(1);
+        self.track_doubt(connector, identifier);
         tracing::warn!(
             mts_identifier = %metadata::identifier_text(identifier),
             connector = self.snapshot.connector(connector).name,
@@ -519,6 +564,11 @@ impl<E: Engine> Shard<E> {
         }
         self.active.push(connector.0);
     }
+}
+
+/// A report with this takes the place.
+fn report(why: NonDelivery) -> Task {
+    Task::Derive(Derivation::Report(Verdict::NonDelivery(why)))
 }
 
 /// A buffer with room for an envelope: the last one, as long as it has some, else the next.

@@ -8,32 +8,26 @@
 
 use std::time::Duration;
 
-use smallvec::SmallVec;
-
 use super::Shard;
-use super::commit::Pending;
+use super::admit::{Admission, Arrival, Origin};
+use super::commit::Source;
 use super::connection::{Connection, Role, Stage};
 pub(super) use super::intake_error::IntakeError;
 use super::kept::Kept;
 use super::notes::activity_references;
-use super::queue::{Attempt, Queued};
 use super::token::{ConnectionKey, Subject};
 use crate::association::Association;
 use crate::base::clock::Instant;
 use crate::base::fault::Fault;
 use crate::base::limits::{
-    APDU_SIZE_MAX, ATTEMPT_AHEAD_COUNT, CHUNK_SIZE, ENVELOPE_SIZE_MAX, EXTERNAL_OVERHEAD_SIZE_MAX,
+    APDU_SIZE_MAX, CHUNK_SIZE, ENVELOPE_SIZE_MAX, EXTERNAL_OVERHEAD_SIZE_MAX,
 };
 use crate::ber;
 use crate::io::{Engine, Operation};
-use crate::mta::activity::NameReference;
-use crate::mta::decide::{Context, Hop, decide};
-use crate::mta::metadata::{self, Metadata};
 use crate::osi::rtse::external::Enclosure;
 use crate::osi::rtse::{AbortReason, TransferRefusal};
 use crate::osi::stack::Negotiated;
-use crate::p1::scan::{ApduKind, Priority, Progress, Scan, scan, scan_prefix};
-use crate::routing::{ConnectorIndex, LinkState};
+use crate::p1::scan::{Progress, Scan, scan, scan_prefix};
 use crate::store::{self, Chunks};
 
 /// How long a finished transfer waits for room in the log before its sender is asked to come again.
@@ -122,24 +116,6 @@ impl Streamed {
         self.head_complete = scan_prefix(apdu, scratch)? == Progress::Complete;
         Ok(())
     }
-}
-
-/// An APDU that was scanned, as it came in.
-pub(super) struct Received<'a> {
-    /// The MTS-APDU, or enough of its beginning to hold the envelope.
-    pub(super) head: &'a [u8],
-    /// Where it stands in the octets that are stored.
-    pub(super) apdu_start: usize,
-    /// How long it is, octets.
-    pub(super) apdu_size: usize,
-    /// How many octets are stored.
-    pub(super) body_size: usize,
-    /// Those of them that are not in the log yet.
-    pub(super) staged: &'a [u8],
-    /// Where the others went.
-    pub(super) streamed: Option<(&'a mut Chunks, &'a mut Kept)>,
-    /// By which connector it came.
-    pub(super) connector: Option<ConnectorIndex>,
 }
 
 impl<E: Engine> Shard<E> {
@@ -316,173 +292,38 @@ impl<E: Engine> Shard<E> {
         };
         let (apdu_start, apdu_size) =
             self.scan_transfer(&mut connection.intake, whole, &negotiated)?;
-        let Connection { intake, connector, key, committing, association, .. } = connection;
+        let Connection { intake, connector, key, association, .. } = connection;
         let known = association.as_ref().filter(|_| connector.is_some());
         let activity = known.into_iter().flat_map(|it| activity_references(&it.stack));
-        let body_size = intake.size + whole.len();
-        let staged = if whole.is_empty() { &intake.staging[..] } else { whole };
+        let octets = if whole.is_empty() { &intake.staging[..] } else { whole };
         let (head, streamed) = match intake.streamed.as_deref_mut() {
-            None => (&staged[apdu_start..apdu_start + apdu_size], None),
+            None => (&octets[apdu_start..apdu_start + apdu_size], None),
             Some(Streamed { head, chunks, kept, .. }) => {
                 (&head[apdu_start..], Some((chunks, kept)))
             }
         };
-        let connection_key = *key;
-        let received = Received {
+        let arrival = Arrival {
+            source: Source::Association(*key),
+            inbound: *connector,
+            arrived: self.now.wall,
             head,
-            apdu_start,
-            apdu_size,
-            body_size,
-            staged,
+            octets,
             streamed,
-            connector: *connector,
-        };
-        let is_ours = self.append_received(received, activity, |targets| Pending::Intake {
-            connection: connection_key,
+            apdu_start: apdu_start as u32,
             apdu_size: apdu_size as u32,
-            targets,
-        })?;
-        if !is_ours {
-            self.abandon_intake(connection);
-            self.acknowledge_unstored(connection);
-            return Ok(());
+            origin: Origin::default(),
+        };
+        match self.admit(arrival, activity)? {
+            Admission::Appended => {
+                connection.committing = true;
+                connection.intake.reset();
+            }
+            Admission::NotOurs => {
+                self.abandon_intake(connection);
+                self.acknowledge_unstored(connection);
+            }
         }
-        *committing = true;
-        intake.reset();
         Ok(())
-    }
-
-    /// Decides on an APDU that was scanned, and appends it; what waits for it to be durable is made by
-    /// `pending`. `false` when no recipient is ours: then nothing is kept of it.
-    pub(super) fn append_received<'a>(
-        &mut self,
-        received: Received<'_>,
-        activity: impl Iterator<Item = NameReference<'a>>,
-        pending: impl FnOnce(SmallVec<[(Hop, Queued); 1]>) -> Pending,
-    ) -> Result<bool, IntakeError> {
-        let Received { head, apdu_start, apdu_size, body_size, staged, mut streamed, connector } =
-            received;
-        let snapshot = std::sync::Arc::clone(&self.snapshot);
-        decide(
-            head,
-            &self.scan,
-            &Context {
-                domain: &snapshot.settings.domain,
-                table: &snapshot.table,
-                links: &snapshot.links,
-                partner_domain: &|connector| snapshot.connector(connector).domain_without_loops(),
-            },
-            &mut self.decision,
-        )?;
-        let inbound = connector.map_or("", |connector| snapshot.connector(connector).name.as_str());
-        let identifier = self.scan.mts_identifier.element.octets(head);
-        let priority = match self.scan.kind {
-            // X.411 gives reports no priority; nobody should wait for one behind a queue.
-            ApduKind::Report => Priority::Urgent,
-            ApduKind::Message | ApduKind::Probe => self.scan.priority,
-        };
-        self.metadata.clear();
-        metadata::write(
-            &Metadata {
-                kind: self.scan.kind,
-                priority,
-                arrived: self.now.wall,
-                revision: snapshot.revision,
-                apdu_start: apdu_start as u32,
-                apdu_size: apdu_size as u32,
-                inbound,
-                identifier,
-            },
-            activity,
-            self.decision.targets().len() as u16,
-            &mut self.metadata,
-        );
-        if self.decision.targets().is_empty() {
-            tracing::warn!(mts_identifier = %metadata::identifier_text(identifier), inbound, "no recipient is ours: nothing to relay");
-            return Ok(false);
-        }
-        let undivided = self.decision.is_undivided();
-        let mut attempted = 0;
-        for (index, target) in self.decision.targets().iter().enumerate() {
-            let name = match target.hop {
-                Hop::Connector(connector) => {
-                    // Where no association is open it may be long until it is sent.
-                    let soon = snapshot.links.state(connector) == LinkState::Open
-                        && (snapshot.links.queued(connector) as usize) < ATTEMPT_AHEAD_COUNT;
-                    attempted |= u64::from(soon) << index.min(63);
-                    Some(snapshot.connector(connector).name.as_str())
-                }
-                Hop::NoRoute | Hop::Loop => None,
-            };
-            metadata::write_target(
-                name,
-                (!undivided).then_some(&target.recipients[..]),
-                &mut self.metadata,
-            );
-        }
-        let target_count = self.decision.targets().len() as u16;
-        let entry = self.pending.vacant_entry();
-        let ticket = entry.key() as u64;
-        let appended = match &mut streamed {
-            None => self.logs[0].append_request(
-                ticket,
-                &self.metadata,
-                target_count,
-                attempted,
-                &[staged],
-            )?,
-            Some((chunks, _)) => self.logs[0].append_chunked_request(
-                ticket,
-                &self.metadata,
-                target_count,
-                attempted,
-                chunks,
-                staged,
-            )?,
-        };
-        let resident = streamed.is_none();
-        let mut kept = streamed.map(|(_, kept)| {
-            kept.keep(appended.body.clone());
-            std::mem::replace(kept, Kept::new(&self.kept_total))
-        });
-        let targets: SmallVec<[(Hop, Queued); 1]> = self
-            .decision
-            .targets()
-            .iter()
-            .enumerate()
-            .map(|(index, target)| {
-                let queued = Queued {
-                    reference: appended.reference,
-                    resident: resident.then(|| appended.body.clone()),
-                    // The first of several targets has them, the others fetch.
-                    kept: kept.take().map(Box::new),
-                    arrived: self.now.wall,
-                    recipients: (!undivided)
-                        .then(|| Box::new(target.recipients.clone().into_boxed_slice())),
-                    body_size: body_size as u32,
-                    apdu_start: apdu_start as u32,
-                    apdu_size: apdu_size as u32,
-                    target: index as u16,
-                    attempt: match index < 63 && attempted >> index & 1 == 1 {
-                        true => Attempt::Marked,
-                        false => Attempt::Unmarked,
-                    },
-                    priority,
-                    refusal_count: 0,
-                };
-                (target.hop, queued)
-            })
-            .collect();
-        for (hop, _) in &targets {
-            let reason = match hop {
-                Hop::Connector(_) => continue,
-                Hop::NoRoute => "no address space matches",
-                Hop::Loop => "every route would make a loop",
-            };
-            tracing::warn!(mts_identifier = %metadata::identifier_text(identifier), inbound, reason, "held");
-        }
-        entry.insert(pending(targets));
-        Ok(true)
     }
 
     /// Tries again what found the log without room.
@@ -513,6 +354,7 @@ impl<E: Engine> Shard<E> {
     /// Refuses what came in: politely when the limit is ours, by an abort when the peer is at fault.
     pub(super) fn refuse_transfer(&mut self, connection: &mut Connection, error: &IntakeError) {
         tracing::warn!(peer = %connection.peer, fault = error.fault().as_str(), %error, "transfer refused");
+        self.track_refusal_in(connection, error);
         self.resume_receiving(connection);
         self.drop_intake(&mut connection.intake);
         let polite = matches!(error, IntakeError::Store(_));

@@ -1,5 +1,6 @@
 //! Why what comes in is not taken, from a partner or a delivery point, and whose fault that is.
 
+use super::admit::AdmissionError;
 use crate::base::fault::Fault;
 use crate::{ber, p1, store};
 
@@ -27,6 +28,15 @@ pub(crate) enum IntakeError {
     /// The log cannot take it now.
     #[error("the store refuses: {0}")]
     Store(#[from] store::Error),
+}
+
+impl From<AdmissionError> for IntakeError {
+    fn from(error: AdmissionError) -> IntakeError {
+        match error {
+            AdmissionError::Apdu(error) => IntakeError::Apdu(error),
+            AdmissionError::Store(error) => IntakeError::Store(error),
+        }
+    }
 }
 
 impl IntakeError {

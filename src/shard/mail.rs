@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crossbeam::queue::ArrayQueue;
 
+use super::derive::Task;
 use super::queue::Queued;
 use crate::base::buffer::Lease;
 use crate::base::limits::{MAILBOX_OUTCOME_COUNT_MAX, MAILBOX_WORK_COUNT_MAX};
@@ -21,8 +22,7 @@ use crate::store::{MessageReference, Outcome};
 
 /// What one shard tells another.
 pub(crate) enum Mail<D> {
-    /// To a connector's owner: a committed message to send. `None`: no connector serves it; the home
-    /// shard itself holds such messages, so it never travels.
+    /// To a connector's owner: a committed message to send.
     Enqueue {
         /// The connector.
         connector: ConnectorIndex,
@@ -80,6 +80,13 @@ pub(crate) enum Mail<D> {
         /// The octets.
         octets: Option<Lease>,
     },
+    /// To the home shard: something takes the place of a target.
+    Derive {
+        /// The target.
+        queued: Queued,
+        /// What is to be done.
+        task: Task,
+    },
     /// To every other shard: a log has run out of buffers; let go of those that waiting messages hold.
     ReleaseBuffers,
 }
@@ -109,6 +116,7 @@ impl<D> Mail<D> {
             Mail::Enqueue { .. }
             | Mail::Adopt(_)
             | Mail::AttemptRequest { .. }
+            | Mail::Derive { .. }
             | Mail::FetchRequest { .. } => false,
         }
     }

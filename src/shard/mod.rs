@@ -4,7 +4,9 @@
 //! snapshot and mailboxes. One turn of the loop: completions in, mail in, timers, commits confirmed,
 //! queues dispatched, then everything that is to be written or sent is submitted at once.
 //!
-//! - [`intake`]: transfer data in, to a committed record.
+//! - [`intake`]: transfer data in; [`admit`]: an APDU, wherever from, to a committed record.
+//! - [`derive`], [`derived`]: what takes the place of recipients: reports, copies, expansions.
+//! - [`waiting`]: messages deferred, messages expired.
 //! - [`dispatch`]: from a connector's queue to a confirmed transfer out.
 //! - [`connector`]: its associations opened and counted, turns asked for and given.
 //! - [`resume`], [`memory`]: transfers that outlive their connection; [`notes`]: and a crash.
@@ -12,14 +14,18 @@
 //!   owner; [`stop`]: the graceful end.
 //! - [`spool`]: local delivery points; [`submission`]: what they take in.
 //! - [`commit`]: the log's answers, and the mail that speaks of them; [`pace`]: when they are confirmed.
+//! - [`track`]: what happens to each message, told to the journal.
 //! - [`node`]: the shards of one relay as threads; [`solo`]: one shard, turned by a test.
 
 pub mod addresses;
+mod admit;
 mod bind;
 mod commit;
 mod connection;
 mod connector;
 pub mod counters;
+mod derive;
+mod derived;
 mod dispatch;
 mod intake;
 mod intake_error;
@@ -40,6 +46,8 @@ mod spool;
 mod stop;
 mod submission;
 mod token;
+mod track;
+mod waiting;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -54,6 +62,7 @@ use crate::base::limits::{ENVELOPE_BUFFER_COUNT, ENVELOPE_BUFFER_SIZE};
 use crate::base::timer::Timers;
 use crate::io::{Completion, Engine, Listener, Operation, Outcome};
 use crate::mta::decide::Decision;
+use crate::mta::identifier::Identifiers;
 use crate::p1::patch::Patched;
 use crate::p1::scan::Scan;
 use crate::routing::{ConnectorIndex, LinkState};
@@ -63,6 +72,7 @@ use commit::Pending;
 use connection::Connections;
 use connector::ConnectorState;
 use counters::Counters;
+use derive::Derivations;
 use kept::KeptTotal;
 use mail::{Mail, Mailbox, Route};
 use memory::{AssociationMemory, CompletedNames};
@@ -73,6 +83,8 @@ use settings::Snapshot;
 use spool::DeliveryPoint;
 use stop::StopStage;
 use token::{ConnectionKey, Subject};
+use track::Tracker;
+use waiting::Deferred;
 
 /// What all shards of a relay share.
 pub(crate) struct Shared<D> {
@@ -98,6 +110,7 @@ pub(crate) struct Shard<E: Engine> {
     snapshot: Arc<Snapshot>,
     now: Now,
     counters: Arc<Counters>,
+    tracker: Tracker,
 
     /// The shard's own log first, then logs of a larger shard count of before, which are only drained.
     logs: Vec<Log>,
@@ -105,8 +118,14 @@ pub(crate) struct Shard<E: Engine> {
     pending: Slab<Pending>,
     /// Requests that a log had no room or no buffer for, to be made again.
     put_off: Vec<Mail<E::Detached>>,
-    /// Messages without a route, kept for the operator.
+    /// Messages that cannot be read, kept for the operator.
     held: Vec<Queued>,
+    /// Targets that something takes the place of.
+    derivations: Derivations,
+    /// Targets whose time has not come.
+    deferred: Deferred,
+    /// Of the reports that we originate.
+    identifiers: Identifiers,
     /// Confirmations that wait for a queue to become shorter.
     held_confirmations: HeldConfirmations,
     /// When outcomes that nobody waits for are committed by themselves.
@@ -159,6 +178,18 @@ pub(crate) struct Shard<E: Engine> {
     envelopes: Pool,
 }
 
+/// What a shard writes to, and what it writes by.
+pub(crate) struct Books {
+    /// The logs that it drains, its own first.
+    pub(crate) logs: Vec<Log>,
+    /// For the reports that begin here.
+    pub(crate) identifiers: Identifiers,
+    /// What happens, in numbers.
+    pub(crate) counters: Arc<Counters>,
+    /// What happens, message by message.
+    pub(crate) tracker: Tracker,
+}
+
 /// Whether the loop goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
@@ -169,15 +200,15 @@ pub(crate) enum Turn {
 }
 
 impl<E: Engine> Shard<E> {
-    /// A shard over an engine, with the logs that it drains, its own first.
+    /// A shard over an engine.
     pub(crate) fn new(
         index: u16,
         engine: E,
         shared: Arc<Shared<E::Detached>>,
         routes: Vec<Option<Route<E::Detached>>>,
-        logs: Vec<Log>,
-        counters: Arc<Counters>,
+        books: Books,
     ) -> Shard<E> {
+        let Books { logs, identifiers, counters, tracker } = books;
         let snapshot = shared.snapshot.load_full();
         let mut connectors: Vec<ConnectorState> =
             snapshot.settings.connectors.iter().map(|_| ConnectorState::default()).collect();
@@ -198,10 +229,14 @@ impl<E: Engine> Shard<E> {
             shared,
             snapshot,
             counters,
+            tracker,
             logs,
             pending: Slab::with_capacity(PENDING_COUNT_EXPECTED),
             put_off: Vec::new(),
             held: Vec::new(),
+            derivations: Derivations::default(),
+            deferred: Deferred::default(),
+            identifiers,
             held_confirmations: HeldConfirmations::default(),
             flush_at: None,
             resident_count: 0,
@@ -278,6 +313,8 @@ impl<E: Engine> Shard<E> {
         self.confirm_commits();
         self.retry_put_off();
         self.retry_blocked();
+        self.queue_due();
+        self.derive_waiting();
         self.dispatch_active();
         self.release_confirmations();
         self.write_notes();
@@ -288,6 +325,7 @@ impl<E: Engine> Shard<E> {
         self.flush_dirty();
         self.post();
         self.pause_or_resume_intake();
+        self.tracker.turn(self.now.instant);
         self.publish_counters();
         Ok(self.proceed_with_stop())
     }
@@ -311,10 +349,13 @@ impl<E: Engine> Shard<E> {
         let waiting = behind
             || !self.blocked.is_empty()
             || !self.put_off.is_empty()
-            || self.is_submission_put_off();
+            || self.is_submission_put_off()
+            || self.derivations.is_stalled();
         let soon = (waiting || self.is_waiting_to_stop()).then(|| self.now.instant + RETRY_SOON);
         let confirmation = self.held_confirmations.deadline();
-        [self.timers.next_deadline(), self.flush_at, confirmation, soon].into_iter().flatten().min()
+        let deferred = self.deferred.deadline(self.now);
+        let (timer, events) = (self.timers.next_deadline(), self.tracker.deadline());
+        [timer, self.flush_at, confirmation, deferred, events, soon].into_iter().flatten().min()
     }
 
     fn completed(&mut self, completion: Completion<E::Detached>) {
@@ -340,7 +381,13 @@ impl<E: Engine> Shard<E> {
                     }
                 }
             },
-            Some(Subject::Connector(_) | Subject::DeliveryPoint(_) | Subject::Nobody) | None => {}
+            Some(
+                Subject::Connector(_)
+                | Subject::Derivation(_)
+                | Subject::DeliveryPoint(_)
+                | Subject::Nobody,
+            )
+            | None => {}
         }
     }
 
@@ -407,6 +454,7 @@ impl<E: Engine> Shard<E> {
             });
         self.counters.commits.set(commits);
         self.counters.octets_written.set(octets);
+        self.counters.events_lost.set(self.tracker.lost_count());
     }
 }
 

@@ -21,12 +21,14 @@ use super::counters::{CounterValues, Counters};
 use super::mail::{Mailbox, Route};
 use super::notes::{look_into, looking_for_activities, remember_found};
 use super::settings::{Settings, Snapshot};
-use super::{Shard, Shared, Turn};
+use super::track::Tracker;
+use super::{Books, Shard, Shared, Turn};
 use crate::base::limits::NOTE_SIZE_MAX;
 use crate::io::epoll::Epoll;
 use crate::io::probe::{IoChoice, probe_uring};
 use crate::io::uring::Uring;
-use crate::io::{Engine, Waker};
+use crate::io::{Engine, Waker, wall_time};
+use crate::journal::{self, Journal, Recorder};
 use crate::mta::identifier::{Identifiers, Issuer};
 use crate::routing::ConnectorIndex;
 use crate::spool::{self, Port};
@@ -55,6 +57,9 @@ pub enum NodeError {
     /// The store cannot be opened.
     #[error("store: {0}")]
     Store(#[from] store::Error),
+    /// The journal cannot be begun.
+    #[error("tracking: {0}")]
+    Journal(#[from] journal::Error),
     /// Another process has the store, or the directory cannot be used.
     #[error("{}: the store cannot be taken, perhaps another relay runs on it: {error}", directory.display())]
     Lock {
@@ -64,7 +69,9 @@ pub enum NodeError {
         error: io::Error,
     },
     /// Settings that a running relay cannot take over.
-    #[error("listeners, store, shards or the set of connectors have changed; restart the relay")]
+    #[error(
+        "listeners, store, shards, tracking or the set of connectors have changed; restart the relay"
+    )]
     NeedsRestart,
     /// A delivery point's thread cannot be had.
     #[error("delivery point: {0}")]
@@ -91,6 +98,8 @@ pub struct Node {
     stop: Arc<dyn Fn() + Send + Sync>,
     publish: Box<dyn Fn(Settings) -> Result<u64, NodeError> + Send + Sync>,
     snapshot: Box<dyn Fn() -> Arc<Snapshot> + Send + Sync>,
+    /// Ends when it is dropped, behind the shards.
+    journal: Option<Journal>,
     /// `"uring"` or `"epoll"`.
     pub engine: &'static str,
     /// Why that engine runs.
@@ -156,6 +165,9 @@ impl Node {
             })
             .collect::<io::Result<Vec<_>>>()
             .map_err(NodeError::DeliveryPoint)?;
+        let tracking = settings.tracking.clone();
+        let journal =
+            tracking.map(|config| Journal::start(config, shard_count, wall_time)).transpose()?;
         let shared = Arc::new(Shared::<E::Detached> {
             snapshot: ArcSwap::from_pointee(Snapshot::new(settings)),
             stop: AtomicBool::new(false),
@@ -180,6 +192,7 @@ impl Node {
                 superblock: Arc::clone(&superblock),
                 counters: Arc::clone(&counters[usize::from(index)]),
                 addresses: addresses.clone(),
+                recorder: journal.as_ref().map(|journal| journal.recorder(index)),
                 core: cores.as_ref().map(|cores| cores[usize::from(index)]),
                 ready: ready.clone(),
                 started,
@@ -229,6 +242,7 @@ impl Node {
             stop,
             publish,
             snapshot,
+            journal,
             engine,
             engine_reason: String::new(),
             addresses,
@@ -237,10 +251,10 @@ impl Node {
 
     /// What has been counted so far, over all shards.
     pub fn counters(&self) -> CounterValues {
-        self.counters
-            .iter()
-            .map(|counters| counters.values())
-            .fold(CounterValues::default(), std::ops::Add::add)
+        let shards = self.counters.iter().map(|counters| counters.values());
+        let mut counters = shards.fold(CounterValues::default(), std::ops::Add::add);
+        counters.events_lost += self.journal.as_ref().map_or(0, Journal::lost_count);
+        counters
     }
 
     /// The configuration in force, with the links' states.
@@ -385,6 +399,7 @@ struct ShardStart<E: Engine> {
     superblock: Arc<Superblock>,
     counters: Arc<Counters>,
     addresses: Vec<SocketAddr>,
+    recorder: Option<Recorder>,
     core: Option<core_affinity::CoreId>,
     ready: Sender<Readiness>,
     started: Receiver<Vec<Waker>>,
@@ -440,12 +455,14 @@ impl<E: Engine> ShardStart<E> {
             self.counters,
             &self.addresses,
             routes,
+            self.recorder,
         )?;
         Ok(self.ready.send(Ok((self.index, waker))).is_ok().then_some(shard))
     }
 }
 
 /// Opens a shard's logs, queues what they hold, and listens; gives the bound addresses.
+#[allow(clippy::too_many_arguments, reason = "what a shard is made of")]
 pub(super) fn open_shard<E: Engine>(
     mut engine: E,
     index: u16,
@@ -454,6 +471,7 @@ pub(super) fn open_shard<E: Engine>(
     counters: Arc<Counters>,
     addresses: &[SocketAddr],
     routes: Vec<Option<Route<E::Detached>>>,
+    recorder: Option<Recorder>,
 ) -> Result<(Shard<E>, Vec<SocketAddr>), NodeError> {
     let snapshot = shared.snapshot.load_full();
     let settings = &snapshot.settings;
@@ -490,7 +508,12 @@ pub(super) fn open_shard<E: Engine>(
         listeners.push(listener);
         bound.push(address);
     }
-    let mut shard = Shard::new(index, engine, Arc::clone(shared), routes, logs, counters);
+    let identifiers =
+        Identifiers::new(&superblock.uuid, superblock.incarnation, Issuer::Shard(index));
+    let shared = Arc::clone(shared);
+    let tracker = Tracker::new(recorder);
+    let books = Books { logs, identifiers, counters, tracker };
+    let mut shard = Shard::new(index, engine, shared, routes, books);
     shard.recover(recovered);
     shard.start(listeners);
     Ok((shard, bound))

@@ -1,10 +1,22 @@
 //! A connector's messages waiting to be sent: by reference, a queue a priority.
+//!
+//! Urgent messages go first, then normal ones; but of each [`PRIORITY_TURN_COUNT`] taken while one of a lower
+//! priority waits, one is the oldest of these: nothing waits for ever behind an endless load, and nothing
+//! urgent waits for more than one transfer in so many. Where that one may not be sent yet, another goes
+//! and the turn is kept.
+//!
+//! What has expired is searched for, at most once a second and in time for the whole queue: see
+//! [`PriorityQueue::take_expired`].
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::kept::Kept;
 use crate::base::buffer::Lease;
-use crate::base::clock::WallTime;
+use crate::base::clock::{Instant, WallTime};
+use crate::base::limits::{
+    EXPIRY_SWEEP_COUNT_PER_INTERVAL, EXPIRY_SWEEP_INTERVAL_MS, PRIORITY_TURN_COUNT,
+};
 use crate::connector::Traffic;
 use crate::connector::associations::Waiting;
 use crate::p1::scan::Priority;
@@ -40,9 +52,27 @@ pub(crate) struct Queued {
     pub(crate) priority: Priority,
     /// How often in a row the partner refused it.
     pub(crate) refusal_count: u16,
+    /// When it expires where it waits, seconds since 1970.
+    pub(crate) expires_at_s: u32,
+    /// How many APDUs took each other's place until this one did.
+    pub(crate) derivation_count: u8,
+    /// Whether the partner may have it already.
+    pub(crate) in_doubt: bool,
+}
+
+/// A time in whole seconds since 1970, the next one where it has a fraction; the last that there is for
+/// what lies beyond.
+pub(crate) fn whole_seconds(time: WallTime) -> u32 {
+    u32::try_from(time.0.div_euclid(1000) + i64::from(time.0.rem_euclid(1000) > 0))
+        .unwrap_or(if time.0 < 0 { 0 } else { u32::MAX })
 }
 
 impl Queued {
+    /// When it expires.
+    pub(crate) fn expires_at(&self) -> WallTime {
+        WallTime(i64::from(self.expires_at_s) * 1000)
+    }
+
     /// Lets go of the committed buffers: it is fetched when it is sent.
     pub(crate) fn release_buffers(&mut self) {
         self.resident = None;
@@ -77,6 +107,12 @@ pub(crate) struct PriorityQueue {
     non_urgent: VecDeque<Queued>,
     /// MTS-APDUs of all three, octets.
     size: u64,
+    /// Messages taken in a row while one of a lower priority waited.
+    preferred_count: u32,
+    /// Nothing that waits expires before this, seconds since 1970; 0: nothing waits, or it is not known.
+    first_expiry_s: u32,
+    /// When it may be searched again.
+    next_sweep: Instant,
 }
 
 impl PriorityQueue {
@@ -106,25 +142,56 @@ impl PriorityQueue {
 
     /// Adds behind its equals.
     pub(crate) fn push(&mut self, queued: Queued) {
-        self.size += u64::from(queued.apdu_size);
+        self.count_in(&queued);
         self.of(queued.priority).push_back(queued);
     }
 
     /// Puts back a message whose transfer failed, in front of its equals.
     pub(crate) fn push_front(&mut self, queued: Queued) {
-        self.size += u64::from(queued.apdu_size);
+        self.count_in(&queued);
         self.of(queued.priority).push_front(queued);
     }
 
-    fn head(&mut self) -> Option<&mut VecDeque<Queued>> {
-        [&mut self.urgent, &mut self.normal, &mut self.non_urgent]
-            .into_iter()
-            .find(|queue| !queue.is_empty())
+    fn count_in(&mut self, queued: &Queued) {
+        self.first_expiry_s = match self.len() {
+            0 => queued.expires_at_s,
+            _ => self.first_expiry_s.min(queued.expires_at_s),
+        };
+        self.size += u64::from(queued.apdu_size);
     }
 
-    /// The attempt mark of the next message.
-    pub(crate) fn head_attempt(&mut self) -> Option<Attempt> {
-        Some(self.head()?.front()?.attempt)
+    /// The priority of the first message, by priority alone.
+    fn first(&self) -> Option<Priority> {
+        [Priority::Urgent, Priority::Normal, Priority::NonUrgent]
+            .into_iter()
+            .find(|&priority| !self.waiting_with(priority).is_empty())
+    }
+
+    /// The oldest first message of a priority below this one.
+    fn below(&self, priority: Priority) -> Option<Priority> {
+        let below: &[Priority] = match priority {
+            Priority::Urgent => &[Priority::Normal, Priority::NonUrgent],
+            Priority::Normal => &[Priority::NonUrgent],
+            Priority::NonUrgent => &[],
+        };
+        let arrived = |&priority: &Priority| {
+            self.waiting_with(priority).front().map(|queued| (queued.arrived, priority))
+        };
+        let oldest = below.iter().filter_map(arrived).min_by_key(|(arrived, _)| arrived.0);
+        oldest.map(|(_, priority)| priority)
+    }
+
+    fn waiting_with(&self, priority: Priority) -> &VecDeque<Queued> {
+        match priority {
+            Priority::Urgent => &self.urgent,
+            Priority::Normal => &self.normal,
+            Priority::NonUrgent => &self.non_urgent,
+        }
+    }
+
+    /// The attempt mark of the next message, by priority alone.
+    pub(crate) fn head_attempt(&self) -> Option<Attempt> {
+        Some(self.waiting_with(self.first()?).front()?.attempt)
     }
 
     /// What waits, by what it asks of an association.
@@ -140,21 +207,81 @@ impl PriorityQueue {
         if !ordinary && self.urgent.is_empty() {
             return None;
         }
-        let queue = self.head()?;
-        let queued = queue.pop_front_if(|queued| queued.attempt == Attempt::Marked)?;
+        let first = self.first()?;
+        let below = if ordinary { self.below(first) } else { None };
+        let turn = below.filter(|_| self.preferred_count + 1 >= PRIORITY_TURN_COUNT);
+        let queued = match turn.and_then(|priority| self.pop_marked_with(priority)) {
+            Some(queued) => {
+                self.preferred_count = 0;
+                queued
+            }
+            None => {
+                let queued = self.pop_marked_with(first)?;
+                self.preferred_count = match below {
+                    Some(_) => self.preferred_count.saturating_add(1),
+                    None => 0,
+                };
+                queued
+            }
+        };
         self.size -= u64::from(queued.apdu_size);
         Some(queued)
     }
 
-    /// The first `count` unmarked messages, now on their way to be marked, each given to `request`.
+    fn pop_marked_with(&mut self, priority: Priority) -> Option<Queued> {
+        self.of(priority).pop_front_if(|queued| queued.attempt == Attempt::Marked)
+    }
+
+    /// The first `count` unmarked messages, and those of lower priorities whose turn comes among them, now on
+    /// their way to be marked, each given to `request`.
     pub(crate) fn mark_ahead(&mut self, count: usize, mut request: impl FnMut(&Queued)) {
-        let queues = [&mut self.urgent, &mut self.normal, &mut self.non_urgent];
-        for queued in queues.into_iter().flatten().take(count) {
-            if queued.attempt == Attempt::Unmarked {
-                queued.attempt = Attempt::Requested;
-                request(queued);
+        let turns = count / PRIORITY_TURN_COUNT as usize + 1;
+        let mut left = count;
+        for queue in [&mut self.urgent, &mut self.normal, &mut self.non_urgent] {
+            let ahead = left.max(turns);
+            left = left.saturating_sub(queue.len());
+            for queued in queue.iter_mut().take(ahead) {
+                if queued.attempt == Attempt::Unmarked {
+                    queued.attempt = Attempt::Requested;
+                    request(queued);
+                }
             }
         }
+    }
+
+    /// When it is to be searched for what has expired, if anything waits.
+    pub(crate) fn sweep_due(&self) -> Option<(WallTime, Instant)> {
+        let at = WallTime(i64::from(self.first_expiry_s) * 1000);
+        (self.len() > 0).then_some((at, self.next_sweep))
+    }
+
+    /// Takes out what has expired at `wall`. The longer the queue, the later the next search, so that they
+    /// cost a bounded share of the time.
+    pub(crate) fn take_expired(
+        &mut self,
+        wall: WallTime,
+        now: Instant,
+        mut expired: impl FnMut(Queued),
+    ) {
+        let intervals = self.len() / EXPIRY_SWEEP_COUNT_PER_INTERVAL + 1;
+        let interval = Duration::from_millis(EXPIRY_SWEEP_INTERVAL_MS);
+        self.next_sweep = now + interval.saturating_mul(intervals as u32);
+        let mut first_expiry_s = u32::MAX;
+        let mut size = 0;
+        for queue in [&mut self.urgent, &mut self.normal, &mut self.non_urgent] {
+            for _ in 0..queue.len() {
+                let Some(queued) = queue.pop_front() else { break };
+                if queued.expires_at() <= wall {
+                    size += u64::from(queued.apdu_size);
+                    expired(queued);
+                } else {
+                    first_expiry_s = first_expiry_s.min(queued.expires_at_s);
+                    queue.push_back(queued);
+                }
+            }
+        }
+        self.first_expiry_s = first_expiry_s;
+        self.size -= size;
     }
 
     /// The messages whose mark is durable or on its way.
@@ -204,6 +331,87 @@ mod tests {
             attempt,
             priority,
             refusal_count: 0,
+            expires_at_s: u32::MAX,
+            derivation_count: 0,
+            in_doubt: false,
+        }
+    }
+
+    fn arrived_at(time: i64, priority: Priority) -> Queued {
+        let queued = queued(time as u16, priority, Attempt::Marked);
+        Queued { arrived: WallTime(time), ..queued }
+    }
+
+    /// How many of `count` taken are of this priority, while urgent and normal ones come without end.
+    fn taken_under_load(count: usize, priority: Priority) -> usize {
+        let mut queue = PriorityQueue::default();
+        for time in 0..count as i64 {
+            queue.push(arrived_at(time, Priority::NonUrgent));
+            queue.push(arrived_at(time, Priority::Normal));
+        }
+        let taken = (0..count).filter(|time| {
+            queue.push(arrived_at(*time as i64, Priority::Urgent));
+            queue.pop_marked(true).is_some_and(|queued| queued.priority == priority)
+        });
+        taken.count()
+    }
+
+    #[test]
+    fn nothing_starves_and_urgent_gives_way_once_in_so_many() {
+        let turns = PRIORITY_TURN_COUNT as usize;
+        let urgent = taken_under_load(10 * turns, Priority::Urgent);
+        assert_eq!(urgent, 10 * (turns - 1));
+        let normal = taken_under_load(10 * turns, Priority::Normal);
+        let non_urgent = taken_under_load(10 * turns, Priority::NonUrgent);
+        assert_eq!((normal, non_urgent), (5, 5));
+    }
+
+    #[test]
+    fn a_lower_turn_that_is_not_marked_is_kept_and_holds_nobody_up() {
+        let mut queue = PriorityQueue::default();
+        queue.push(queued(999, Priority::NonUrgent, Attempt::Unmarked));
+        for target in 0..2 * PRIORITY_TURN_COUNT as u16 {
+            queue.push(queued(target, Priority::Urgent, Attempt::Marked));
+        }
+        for _ in 0..PRIORITY_TURN_COUNT + 3 {
+            assert_eq!(queue.pop_marked(true).unwrap().priority, Priority::Urgent);
+        }
+        let mut asked = Vec::new();
+        queue.mark_ahead(4, |queued| asked.push(queued.target));
+        assert_eq!(asked, [999]);
+        queue.marked(REFERENCE, 999);
+        assert_eq!(queue.pop_marked(true).unwrap().target, 999);
+        assert_eq!(queue.pop_marked(true).unwrap().priority, Priority::Urgent);
+    }
+
+    #[test]
+    fn what_has_expired_is_taken_out_in_order_and_the_rest_stays() {
+        let mut queue = PriorityQueue::default();
+        let expiring = |target: u16, expires_at_s: u32| Queued {
+            expires_at_s,
+            apdu_size: 10,
+            ..queued(target, Priority::Normal, Attempt::Unmarked)
+        };
+        for target in [1, 2, 3, 4] {
+            queue.push(expiring(target, 100 * u32::from(target % 2 + 1)));
+        }
+        assert_eq!(queue.sweep_due().unwrap().0, WallTime(100_000));
+        let mut out = Vec::new();
+        queue.take_expired(WallTime(100_000), Instant(0), |queued| out.push(queued.target));
+        assert_eq!(out, [2, 4]);
+        assert_eq!((queue.len(), queue.size()), (2, 20));
+        let interval = Duration::from_millis(EXPIRY_SWEEP_INTERVAL_MS);
+        assert_eq!(queue.sweep_due(), Some((WallTime(200_000), Instant(0) + interval)));
+        queue.take_expired(WallTime(200_000), Instant(0), |queued| out.push(queued.target));
+        assert_eq!((out, queue.len()), (vec![2, 4, 1, 3], 0));
+        assert_eq!(queue.sweep_due(), None);
+    }
+
+    #[test]
+    fn times_are_rounded_up_and_stay_in_range() {
+        let seconds = [(0, 0), (1, 1), (1000, 1), (-1, 0), (i64::MAX, u32::MAX), (i64::MIN, 0)];
+        for (time, expected) in seconds {
+            assert_eq!(whole_seconds(WallTime(time)), expected, "{time}");
         }
     }
 

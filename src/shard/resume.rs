@@ -129,11 +129,12 @@ impl<E: Engine> Shard<E> {
         while let Some(interrupted) =
             self.state(connector).interrupted.pop_front_if(|interrupted| interrupted.until <= now)
         {
-            let Interrupted { queued, identifier, resumption, .. } = interrupted;
+            let Interrupted { mut queued, identifier, resumption, .. } = interrupted;
             if resumption.end_sent {
                 self.note_doubt(connector, &identifier);
+                queued.in_doubt = true;
             }
-            self.try_again(connector, queued);
+            self.try_again(connector, &identifier, queued);
         }
     }
 
@@ -171,11 +172,12 @@ impl<E: Engine> Shard<E> {
     /// Puts what could not be resumed back into its queue. When its end was sent it is in doubt, whatever the
     /// partner says: it may have forgotten.
     fn transfer_anew(&mut self, connection: &mut Connection, connector: ConnectorIndex) {
-        let Some(sending) = self.take_sending(connection, connector) else { return };
+        let Some(mut sending) = self.take_sending(connection, connector) else { return };
         if sending.resumed.is_some_and(|resumed| resumed.0.end_sent) {
             self.note_doubt(connector, &sending.identifier);
+            sending.queued.in_doubt = true;
         }
-        if let Some(queued) = self.count_refusal(connector, sending.queued) {
+        if let Some(queued) = self.count_refusal(connector, &sending.identifier, sending.queued) {
             self.put_back(connector, queued);
         }
     }
@@ -422,7 +424,7 @@ impl<E: Engine> Shard<E> {
     ) {
         let Some(connector) = connection.connector else { return };
         let Some(sending) = self.take_sending(connection, connector) else { return };
-        if let Some(queued) = self.count_refusal(connector, sending.queued) {
+        if let Some(queued) = self.count_refusal(connector, &sending.identifier, sending.queued) {
             self.pause(connector);
             // The peer has said that it is not responsible: nothing is in doubt.
             let resumption = TransferResumption { end_sent: false, ..resumption };

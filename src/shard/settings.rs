@@ -8,8 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::addresses::AddressBook;
+use crate::base::clock::WallTime;
 use crate::connector::{AssociationPolicy, RetryPolicy, Schedule, TransferTimeouts};
 use crate::io::probe::IoChoice;
+use crate::journal;
+use crate::mta::decide::{ConnectorFacts, Context};
+use crate::mta::policy::Policy;
 use crate::mta::quirks::Quirks;
 use crate::osi::stack::StackConfig;
 use crate::p1::domain::GlobalDomainIdentifier;
@@ -37,12 +41,16 @@ pub struct Settings {
     pub segment_size: u64,
     /// Most segments of one log; intake is refused, as transient, when they are full.
     pub segment_count_max: usize,
+    /// Where events are kept, and how long; `None`: nowhere.
+    pub tracking: Option<journal::Config>,
     /// A connection that is not an established association after this time is closed.
     pub establishment_timeout: Duration,
     /// Most connections of one shard whose caller has not bound.
     pub unbound_connection_count_max: usize,
     /// Our side of the stack towards callers not known yet.
     pub called_stack: Arc<StackConfig>,
+    /// What is decided for all traffic.
+    pub policy: Policy,
     /// The partners.
     pub connectors: Vec<ConnectorSettings>,
 }
@@ -87,6 +95,16 @@ pub struct ConnectorSettings {
 }
 
 impl ConnectorSettings {
+    /// What a decision must know of it.
+    pub fn facts(&self) -> ConnectorFacts<'_> {
+        ConnectorFacts {
+            domain: self.domain_without_loops(),
+            message_size_max: self.message_size_max,
+            is_local: false,
+            content_types: None,
+        }
+    }
+
     /// The partner's domain, if a message that was there before must not go there again.
     pub fn domain_without_loops(&self) -> Option<&GlobalDomainIdentifier> {
         self.domain.as_ref().filter(|domain| !self.quirks.split_domains.contains(domain))
@@ -190,7 +208,8 @@ impl Snapshot {
     }
 
     /// Compiles settings that take this revision's place, keeping the link states. `None` when what only a
-    /// start can change differs: listeners, store, shards, which connectors there are, or their directories.
+    /// start can change differs: listeners, store, shards, tracking, which connectors there are, or their
+    /// directories.
     pub fn succeeded_by(&self, settings: Settings) -> Option<Snapshot> {
         let names = |settings: &Settings| -> Vec<String> {
             settings.connectors.iter().map(|connector| connector.name.clone()).collect()
@@ -203,6 +222,7 @@ impl Snapshot {
             && now.store_directory == settings.store_directory
             && now.shard_count == settings.shard_count
             && spools(now) == spools(&settings)
+            && now.tracking == settings.tracking
             && names(now) == names(&settings);
         same.then(|| Snapshot {
             revision: self.revision + 1,
@@ -249,6 +269,25 @@ impl Snapshot {
     /// The shard that holds a connector's queues and associations.
     pub fn owner(&self, connector: ConnectorIndex) -> u16 {
         connector.0 % self.settings.shard_count
+    }
+
+    /// What a decision is made by; `connector` gives the facts of each of ours.
+    pub fn context<'a>(
+        &'a self,
+        connector: &'a dyn Fn(ConnectorIndex) -> ConnectorFacts<'a>,
+        now: WallTime,
+        apdu_size: usize,
+    ) -> Context<'a> {
+        Context {
+            domain: &self.settings.domain,
+            mta_name: &self.settings.mta_name,
+            table: &self.table,
+            links: &self.links,
+            connector,
+            policy: &self.settings.policy,
+            now,
+            apdu_size,
+        }
     }
 
     /// Whether a connector's partner stands in our own domain.

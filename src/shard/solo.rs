@@ -16,7 +16,7 @@ use super::{Shard, Shared, Turn};
 use crate::io::Engine;
 use crate::store::open_superblock;
 
-/// A relay without threads.
+/// A relay without threads, and so without a journal.
 pub struct Solo<E: Engine> {
     shard: Shard<E>,
     shared: Arc<Shared<E::Detached>>,
@@ -54,6 +54,7 @@ impl<E: Engine> Solo<E> {
             Arc::clone(&counters),
             &listen,
             Vec::new(),
+            None,
         )?;
         Ok(Solo { shard, shared, counters, addresses })
     }

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use super::Shard;
+use super::derive::Task;
 use super::mail::Mail;
 use super::queue::Queued;
 use super::submission::Incoming;
@@ -17,6 +18,8 @@ use crate::base::buffer::Lease;
 use crate::base::clock::WallTime;
 use crate::base::limits::{FETCH_SIZE, SPOOL_DELIVERY_COUNT_MAX};
 use crate::io::{Engine, Operation, WOKEN};
+use crate::mta::derive::{Derivation, Verdict};
+use crate::p1::non_delivery::NonDelivery;
 use crate::routing::{ConnectorIndex, LinkFault, LinkState};
 use crate::spool::Port;
 use crate::spool::port::{Answer, Delivered, Delivery, Work};
@@ -99,7 +102,7 @@ impl<E: Engine> Shard<E> {
         let Some(position) = point.under_way.iter().position(|(it, _)| *it == answer.number) else {
             return;
         };
-        let (_, mut queued) = point.under_way.swap_remove(position);
+        let (_, queued) = point.under_way.swap_remove(position);
         self.active.push(connector.0);
         match answer.delivered {
             Delivered::Done(at) => self.delivered(connector, queued, at),
@@ -111,15 +114,15 @@ impl<E: Engine> Shard<E> {
                 if self.state(connector).resume_at <= now {
                     self.pause(connector);
                 }
-                if let Some(queued) = self.count_refusal(connector, queued) {
+                if let Some(queued) = self.count_refusal(connector, &[], queued) {
                     self.state(connector).queue.push(queued);
+                    self.arm_expiry(connector);
                 }
             }
             Delivered::Never => {
-                queued.refusal_count = u16::MAX;
-                if let Some(queued) = self.count_refusal(connector, queued) {
-                    self.hold_refused(queued);
-                }
+                let why = NonDelivery::CONTENT_TYPE_NOT_SUPPORTED;
+                let verdict = Verdict::NonDelivery(why);
+                self.return_home(queued, Task::Derive(Derivation::Report(verdict)));
             }
         }
     }
@@ -139,6 +142,7 @@ impl<E: Engine> Shard<E> {
 
     /// Gives a delivery point's thread what it has room for.
     pub(super) fn dispatch_to_delivery_point(&mut self, connector: ConnectorIndex) {
+        self.expire_queued(connector);
         let mut given = self.read_for_delivery(connector);
         while !self.is_stopping() {
             self.mark_ahead(connector);

@@ -1,5 +1,5 @@
 //! Submissions: from the parts that a delivery point's thread gives to a record in the log, and back to an
-//! answer. They are scanned, decided on and appended as what a partner transfers is ([`super::intake`]).
+//! answer. They are decided on and appended as what a partner transfers is ([`super::admit`]).
 //!
 //! A thread gives one submission after the other, in pieces of [`CHUNK_SIZE`] but for the last; those go to
 //! the log as they come, and only the envelope is kept. Where the log has no room, a part is put off, and the
@@ -9,8 +9,9 @@ use std::iter;
 use std::time::Duration;
 
 use super::Shard;
-use super::commit::Pending;
-use super::intake::{IntakeError, Received};
+use super::admit::{Admission, Arrival, Origin};
+use super::commit::Source;
+use super::intake::IntakeError;
 use super::kept::Kept;
 use crate::base::clock::Instant;
 use crate::base::limits::{CHUNK_SIZE, ENVELOPE_SIZE_MAX};
@@ -146,7 +147,7 @@ impl<E: Engine> Shard<E> {
             // It is asked again with the same octets.
             current.head.truncate(before);
         }
-        if !appended? {
+        if appended? == Admission::NotOurs {
             let refusal = Refusal::Wrong("it has no recipient".to_owned());
             self.answer_submission(connector, number, Err(refusal));
             if let Some(chunks) = current.chunks_taken() {
@@ -163,29 +164,26 @@ impl<E: Engine> Shard<E> {
         octets: &[u8],
         is_whole: bool,
         apdu_size: usize,
-    ) -> Result<bool, IntakeError> {
-        let number = current.number;
+    ) -> Result<Admission, IntakeError> {
+        let source = Source::Submission { connector, number: current.number };
         let head = if is_whole { octets } else { &current.head[..] };
         if is_whole {
             scan(head, &mut self.scan)?;
         } else if scan_prefix(head, &mut self.scan)? == Progress::NeedMore {
             return Err(IntakeError::Incomplete);
         }
-        let received = Received {
+        let arrival = Arrival {
+            source,
+            inbound: Some(connector),
+            arrived: self.now.wall,
             head,
-            apdu_start: 0,
-            apdu_size,
-            body_size: apdu_size,
-            staged: octets,
+            octets,
             streamed: (!is_whole).then_some((&mut current.chunks, &mut current.kept)),
-            connector: Some(connector),
-        };
-        self.append_received(received, iter::empty(), |targets| Pending::Submission {
-            connector,
-            number,
+            apdu_start: 0,
             apdu_size: apdu_size as u32,
-            targets,
-        })
+            origin: Origin::default(),
+        };
+        Ok(self.admit(arrival, iter::empty())?)
     }
 
     fn abandon_submission(&mut self, incoming: &mut Incoming) {

@@ -20,6 +20,8 @@ pub(crate) enum Subject {
     Connector(u16),
     /// A delivery point, by its connector's index.
     DeliveryPoint(u16),
+    /// An APDU that something takes the place of, by its slot.
+    Derivation(u32),
     /// Nobody waits for it.
     Nobody,
 }
@@ -41,7 +43,8 @@ impl Subject {
             Subject::Log { slot, token } => 2 << 56 | u64::from(slot) << 32 | u64::from(token),
             Subject::Connector(index) => 3 << 56 | u64::from(index),
             Subject::Nobody => 4 << 56,
-            Subject::DeliveryPoint(index) => 5 << 56 | u64::from(index),
+            Subject::Derivation(slot) => 5 << 56 | u64::from(slot),
+            Subject::DeliveryPoint(index) => 6 << 56 | u64::from(index),
         }
     }
 
@@ -55,7 +58,8 @@ impl Subject {
             2 => Some(Subject::Log { slot: (word >> 32) as u8, token: word as u32 }),
             3 => Some(Subject::Connector(word as u16)),
             4 => Some(Subject::Nobody),
-            5 => Some(Subject::DeliveryPoint(word as u16)),
+            5 => Some(Subject::Derivation(word as u32)),
+            6 => Some(Subject::DeliveryPoint(word as u16)),
             _ => None,
         }
     }
@@ -76,6 +80,7 @@ mod tests {
             Subject::Connection(ConnectionKey { slot: u32::MAX, generation: u16::MAX }),
             Subject::Log { slot: 255, token: u32::MAX },
             Subject::Connector(u16::MAX),
+            Subject::Derivation(u32::MAX),
             Subject::Nobody,
         ] {
             assert_eq!(Subject::from_word(subject.to_word()), Some(subject));

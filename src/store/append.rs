@@ -37,6 +37,28 @@ impl Chunks {
     }
 }
 
+/// A message to be appended, but for its body.
+#[derive(Debug, Clone, Copy)]
+pub struct NewMessage<'a> {
+    /// What the caller keeps beside the body.
+    pub metadata: &'a [u8],
+    /// How many targets it has, at least one.
+    pub target_count: u16,
+    /// A bit for each of the first 64 targets that is attempted at once.
+    pub attempted: u64,
+}
+
+/// What becomes of a target of a stored message because another one takes its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settlement {
+    /// The message.
+    pub reference: MessageReference,
+    /// Which of its targets.
+    pub target: u16,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
 impl Log {
     /// Appends a message whose body is at most `CHUNK_SIZE` octets, given in pieces. `attempted` has a
     /// bit for each of the first 64 targets that is attempted at once. [`super::Confirm::Committed`]
@@ -52,7 +74,55 @@ impl Log {
         attempted: u64,
         body: &[&[u8]],
     ) -> Result<Appended, Error> {
-        self.append_message(ticket, metadata, target_count, attempted, Vec::new(), body)
+        let message = NewMessage { metadata, target_count, attempted };
+        self.append_message(ticket, &message, Vec::new(), body, &[])
+    }
+
+    /// Appends a message that takes the place of targets of others in this log: after a crash either it is
+    /// there and these targets have their outcomes, or neither, for all stands in one group. Its body is what
+    /// `chunks` have, which are taken unless there is an error, and at most `CHUNK_SIZE` octets behind them,
+    /// given in pieces; the returned lease is on these. [`super::Confirm::Committed`] follows with `ticket`
+    /// for all together.
+    ///
+    /// # Errors
+    /// As [`Log::append_request`]; and `Unknown` or `Target` when a target is not live.
+    pub fn append_settling_request(
+        &mut self,
+        ticket: u64,
+        message: &NewMessage<'_>,
+        chunks: &mut Chunks,
+        body: &[&[u8]],
+        settled: &[Settlement],
+    ) -> Result<Appended, Error> {
+        // The positions are copied: that is little beside the body, and an error leaves them whole.
+        let positions = chunks.positions.clone();
+        let appended = self.append_message(ticket, message, positions, body, settled)?;
+        *chunks = Chunks::default();
+        Ok(appended)
+    }
+
+    /// Makes sure that messages appended from here on, before the next [`Log::poll_operation`], stand in one
+    /// group: `count` of them with so many octets of metadata and of bodies in all, and an outcome for each.
+    ///
+    /// # Errors
+    /// As [`Log::append_request`].
+    pub fn together_request(
+        &mut self,
+        count: usize,
+        metadata_size: usize,
+        body_size: usize,
+    ) -> Result<(), Error> {
+        let header = RecordHeader {
+            metadata_size: metadata_size as u32,
+            body_size: body_size as u32,
+            ..RecordHeader::new(RecordKind::Message)
+        };
+        let mut following = Following::default();
+        for _ in 0..count {
+            following.add(&RecordHeader::new(RecordKind::Message));
+            following.add(&RecordHeader::new(RecordKind::Outcome));
+        }
+        self.place_with(&header, false, following).map(drop)
     }
 
     /// Appends one chunk, not empty and at most `CHUNK_SIZE` octets, of a large body; the lease is on
@@ -97,12 +167,8 @@ impl Log {
         chunks: &mut Chunks,
         last: &[u8],
     ) -> Result<Appended, Error> {
-        // The positions are copied: that is little beside the body, and an error leaves them whole.
-        let positions = chunks.positions.clone();
-        let appended =
-            self.append_message(ticket, metadata, target_count, attempted, positions, &[last])?;
-        *chunks = Chunks::default();
-        Ok(appended)
+        let message = NewMessage { metadata, target_count, attempted };
+        self.append_settling_request(ticket, &message, chunks, &[last], &[])
     }
 
     /// Lets go of chunks whose transfer came to nothing.
@@ -123,18 +189,9 @@ impl Log {
         target: u16,
         outcome: Outcome,
     ) -> Result<(), Error> {
-        let (home, index) = self.find(reference)?;
-        let state = self.segments[home].messages[index].state(target, &self.extended);
-        if state.is_none_or(|state| state == TargetState::Final) {
-            return Err(Error::Target { target });
-        }
-        let header = RecordHeader {
-            outcome: outcome as u8,
-            target,
-            generation: reference.generation,
-            extra: u64::from(reference.index),
-            ..RecordHeader::new(RecordKind::Outcome)
-        };
+        let settlement = Settlement { reference, target, outcome };
+        let (home, index) = self.find_open(&settlement)?;
+        let header = outcome_header(&settlement);
         let (segment, offset) = self.place(&header, true)?;
         self.push(segment, offset, &header, &[], &[], &[]);
         if let Some(ticket) = ticket {
@@ -142,6 +199,17 @@ impl Log {
         }
         self.settle(home, index, target, outcome, self.next_sequence - 1);
         Ok(())
+    }
+
+    /// The segment of a message and its place in it, where the target has no final outcome.
+    fn find_open(&self, settlement: &Settlement) -> Result<(usize, usize), Error> {
+        let (home, index) = self.find(settlement.reference)?;
+        let target = settlement.target;
+        let state = self.segments[home].messages[index].state(target, &self.extended);
+        match state {
+            None | Some(TargetState::Final) => Err(Error::Target { target }),
+            Some(TargetState::Pending | TargetState::Attempted) => Ok((home, index)),
+        }
     }
 
     /// The state of a target; `None` when message or target is not known.
@@ -153,12 +221,12 @@ impl Log {
     fn append_message(
         &mut self,
         ticket: u64,
-        metadata: &[u8],
-        target_count: u16,
-        attempted: u64,
+        message: &NewMessage<'_>,
         chunks: Vec<ChunkPosition>,
         body: &[&[u8]],
+        settled: &[Settlement],
     ) -> Result<Appended, Error> {
+        let &NewMessage { metadata, target_count, attempted } = message;
         let size: usize = body.iter().map(|piece| piece.len()).sum();
         let chunked: usize = chunks.iter().map(|chunk| chunk.size as usize).sum();
         check_size("metadata", metadata.len(), METADATA_SIZE_MAX)?;
@@ -175,8 +243,21 @@ impl Log {
             extra: attempted,
             ..RecordHeader::new(RecordKind::Message)
         };
-        let (segment, offset) = self.place(&header, false)?;
+        let mut outcomes = Following::default();
+        for settlement in settled {
+            self.find_open(settlement)?;
+            outcomes.add(&outcome_header(settlement));
+        }
+        let (segment, offset) = self.place_with(&header, false, outcomes)?;
         let lease = self.push(segment, offset, &header, metadata, &chunks, body);
+        for settlement in settled {
+            let &Settlement { target, outcome, .. } = settlement;
+            // One that is named twice has its outcome.
+            let Ok((home, index)) = self.find_open(settlement) else { continue };
+            let offset = self.next_offset(segment);
+            self.push(segment, offset, &outcome_header(settlement), &[], &[], &[]);
+            self.settle(home, index, target, outcome, self.next_sequence - 1);
+        }
         self.note_ticket(ticket);
         let message = Message::new(
             offset,
@@ -253,16 +334,27 @@ impl Log {
         header: &RecordHeader,
         urgent: bool,
     ) -> Result<(usize, u32), Error> {
+        self.place_with(header, urgent, Following::default())
+    }
+
+    /// As [`Log::place`], with room in the same group for the records that follow.
+    fn place_with(
+        &mut self,
+        header: &RecordHeader,
+        urgent: bool,
+        following: Following,
+    ) -> Result<(usize, u32), Error> {
         if let Some(error) = self.failure {
             return Err(Error::Closed(error));
         }
-        let entry_size = match header.kind {
-            RecordKind::Chunk | RecordKind::Tail => 0,
-            RecordKind::Message | RecordKind::Outcome | RecordKind::Note => {
-                Footer::entry_size(header)
-            }
-        };
-        let padded_size = header.padded_size();
+        let entry_size = following.entry_size
+            + match header.kind {
+                RecordKind::Chunk | RecordKind::Tail => 0,
+                RecordKind::Message | RecordKind::Outcome | RecordKind::Note => {
+                    Footer::entry_size(header)
+                }
+            };
+        let padded_size = header.padded_size() + following.padded_size;
         if !urgent && !self.is_ready() {
             self.growth_refused = false;
             self.prepare();
@@ -280,10 +372,9 @@ impl Log {
             let limit = self.limit(active, header.kind, entry_size);
             let start = self.segments[active].end;
             if self.group_open {
-                let size = self.writer.size();
-                let end = start + blocks(size + padded_size) as u64;
+                let end = start + blocks(self.writer.size() + padded_size) as u64;
                 if end <= limit && self.writer.has_room(padded_size) {
-                    return Ok((active, start as u32 + (size - RECORD_HEADER_SIZE) as u32));
+                    return Ok((active, self.next_offset(active)));
                 }
                 self.close_group();
                 continue;
@@ -317,6 +408,11 @@ impl Log {
             self.next_sequence += 1;
             self.group_open = true;
         }
+    }
+
+    /// Where the next record of the open group goes.
+    fn next_offset(&self, segment: usize) -> u32 {
+        self.segments[segment].end as u32 + (self.writer.size() - RECORD_HEADER_SIZE) as u32
     }
 
     pub(super) fn push(
@@ -360,6 +456,32 @@ impl Log {
             written: false,
         });
         self.closed_groups.push_back(ClosedGroup { segment: active, sequence, offset, octets });
+    }
+}
+
+/// Records that must stand in the same group as the one before them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Following {
+    /// Octets in the group.
+    padded_size: usize,
+    /// Octets in the footer.
+    entry_size: usize,
+}
+
+impl Following {
+    fn add(&mut self, header: &RecordHeader) {
+        self.padded_size += header.padded_size();
+        self.entry_size += Footer::entry_size(header);
+    }
+}
+
+fn outcome_header(settlement: &Settlement) -> RecordHeader {
+    RecordHeader {
+        outcome: settlement.outcome as u8,
+        target: settlement.target,
+        generation: settlement.reference.generation,
+        extra: u64::from(settlement.reference.index),
+        ..RecordHeader::new(RecordKind::Outcome)
     }
 }
 

@@ -11,6 +11,8 @@
 //! - [`Confirm::Committed`] comes only once the record, and all records before it in this log, are
 //!   durable; confirms come in the order of the requests. After it, a crash at any instant leaves the
 //!   message to be found by [`Log::open`], once and whole, until each target has a final outcome.
+//! - What [`Log::append_settling_request`] appends stands in one group: the message, and the outcomes of the
+//!   targets whose place it takes. A crash leaves both or neither.
 //! - A message is live until every target has a final outcome. A segment is overwritten only when it is
 //!   the oldest, holds nothing live, no read of it is under way, and the outcomes that ended its
 //!   messages are durable: an outcome is never lost before the message it ends.
@@ -46,7 +48,7 @@ mod superblock;
 use crate::base::buffer::Lease;
 use crate::base::limits::{GROUP_BUFFER_COUNT, SEGMENT_SIZE};
 
-pub use append::Chunks;
+pub use append::{Chunks, NewMessage, Settlement};
 pub use error::Error;
 pub use log::{Counters, Log};
 pub use message::TargetState;

@@ -10,8 +10,9 @@ use p1relay::p1::build::{
     encode_standard_extension,
 };
 use p1relay::p1::domain::GlobalDomainIdentifier;
-use p1relay::p1::downgrade::{Options, UNABLE_TO_DOWNGRADE};
+use p1relay::p1::downgrade::Options;
 use p1relay::p1::ipm::Ipm;
+use p1relay::p1::non_delivery::NonDelivery;
 use p1relay::p1::or_address::OrAddress;
 use p1relay::p1::patch::Patched;
 use p1relay::p1::scan::{Progress, Responsibility, Scan, scan_prefix};
@@ -89,7 +90,7 @@ fn sent(apdu: &[u8], at_hand: &[u8], scan: &Scan, serves: &[usize]) -> Option<(V
             }
         }
         Outgoing::Refused(refusal) => {
-            assert_eq!(refusal, UNABLE_TO_DOWNGRADE);
+            assert_eq!(refusal, NonDelivery::UNABLE_TO_DOWNGRADE);
             return None;
         }
         Outgoing::NeedsContent => panic!("the content is at hand"),
@@ -198,6 +199,7 @@ fn a_report_is_downgraded_whole() {
         subject_intermediate_trace: None,
         content_type: Some(22),
         content_identifier: None,
+        subject_fields: &[],
         returned_content: Some(&[7; 3000]),
         content_extensions: &[],
         recipients: vec![ReportedRecipient {
@@ -208,6 +210,7 @@ fn a_report_is_downgraded_whole() {
             report_type: ReportType::NonDelivery { reason: 1, diagnostic: Some(47) },
             originally_intended_recipient_name: None,
             supplementary_information: None,
+            extensions: &[],
         }],
     }
     .build();

@@ -4,8 +4,9 @@
 use std::collections::HashSet;
 
 use p1relay::p1::downgrade::{
-    CommonName, CriticalExtensions, Effect, Options, Outcome, Place, Rule, UNABLE_TO_DOWNGRADE,
+    CommonName, CriticalExtensions, Effect, Options, Outcome, Place, Rule,
 };
+use p1relay::p1::non_delivery::NonDelivery;
 use p1relay::p1::schema::MtsApdu;
 
 use crate::vectors::{delivery_report_mpdu, probe_mpdu, user_mpdu};
@@ -654,7 +655,7 @@ fn every_row_comes_out_as_written() {
             Expected::Out(expected) => (expected, &[][..]),
             Expected::OutWithout(expected, refused) => (expected, *refused),
             Expected::Refused => {
-                assert_eq!(outcome, Outcome::Refused(UNABLE_TO_DOWNGRADE), "{what}");
+                assert_eq!(outcome, Outcome::Refused(NonDelivery::UNABLE_TO_DOWNGRADE), "{what}");
                 continue;
             }
         };
@@ -694,7 +695,9 @@ fn every_row_holds_in_any_encoding() {
             let (outcome, result, octets) = downgraded(&input, &Options::default()).unwrap();
             assert!(result.changes().iter().any(|change| change.rule == row.rule));
             match &row.expected {
-                Expected::Refused => assert_eq!(outcome, Outcome::Refused(UNABLE_TO_DOWNGRADE)),
+                Expected::Refused => {
+                    assert_eq!(outcome, Outcome::Refused(NonDelivery::UNABLE_TO_DOWNGRADE))
+                }
                 Expected::Out(_) | Expected::OutWithout(..) => {
                     assert_eq!(outcome, Outcome::Downgraded);
                     grammar::check(&octets).unwrap();

@@ -253,7 +253,7 @@ fn a_user_mpdu_is_read() {
     assert_eq!(
         texts,
         [
-            "C=262;A=1;X121=4570551;T-ID=TTX",
+            "C=262;A=1;X.121=4570551;T-ID=TTX",
             "C=DE;A=DBP;N-ID=00815",
             "C=DE;A=DBP;P=GMD;O=F.90;OU1=I2;DDA:RFC-822=postel(a)isi.edu"
         ]

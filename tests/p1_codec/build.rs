@@ -119,6 +119,7 @@ fn a_report_holds_what_was_said() {
         report_type,
         originally_intended_recipient_name: Some(&destination),
         supplementary_information: Some("no such user"),
+        extensions: &[],
     };
     let apdu = ReportBuilder {
         domain: domain(),
@@ -130,6 +131,7 @@ fn a_report_holds_what_was_said() {
         subject_intermediate_trace: Some(&trace),
         content_type: Some(22),
         content_identifier: Some(b"about this"),
+        subject_fields: &[],
         returned_content: Some(b"content"),
         content_extensions: &[],
         recipients: vec![

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers included")]
 
 mod build;
+mod derive;
 mod hostile;
 mod patch;
 mod scan;

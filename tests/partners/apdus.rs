@@ -103,6 +103,7 @@ pub(crate) fn report(edition: Edition, destination: &str) -> Vec<u8> {
         subject_intermediate_trace: None,
         content_type: (edition == Edition::Of1988).then_some(CONTENT_TYPE_P22),
         content_identifier: None,
+        subject_fields: &[],
         returned_content: None,
         content_extensions: &[],
         recipients: vec![ReportedRecipient {
@@ -117,6 +118,7 @@ pub(crate) fn report(edition: Edition, destination: &str) -> Vec<u8> {
             },
             originally_intended_recipient_name: None,
             supplementary_information: None,
+            extensions: &[],
         }],
     };
     match edition {

@@ -6,7 +6,6 @@ use std::net::TcpStream;
 
 use p1relay::osi::stack::ApplicationContext;
 use p1relay::p1::build::{MessageBuilder, encode_standard_extension};
-use p1relay::p1::or_address::OrAddress;
 use p1relay::p1::scan::{ContentType, Scan, scan};
 
 use crate::apdus::{self, Edition};
@@ -136,10 +135,7 @@ fn what_1984_does_not_know_is_taken_off_moved_or_mapped() {
     let mut builder =
         MessageBuilder::new(apdu::domain(), "rich", apdu::address(apdu::ORIGINATOR), &trace);
     builder.extensions = &extensions;
-    let named = OrAddress {
-        common_name: Some("Help Desk".to_owned()),
-        ..apdu::address(&format!("{FOREIGN};O=ACME"))
-    };
+    let named = apdu::address(&format!("{FOREIGN};O=ACME;CN=Help Desk"));
     builder.recipients = vec![named.into(), apdu::address(&format!("{FOREIGN};S=DURAND")).into()];
     builder.content = &content;
     let sent = builder.build();

@@ -10,3 +10,4 @@ mod kill;
 mod restart;
 mod spool;
 mod support;
+mod track;

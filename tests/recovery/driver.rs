@@ -137,6 +137,8 @@ impl Target {
 pub(crate) enum Asked {
     Message(u64),
     Outcome(u64, u16),
+    /// What the model does not follow.
+    Other,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -155,7 +157,7 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    fn ticket(&mut self, asked: Asked) -> u64 {
+    pub(crate) fn ticket(&mut self, asked: Asked) -> u64 {
         self.next_ticket += 1;
         self.asked.insert(self.next_ticket, asked);
         self.next_ticket
@@ -178,6 +180,7 @@ impl Model {
             Some(Asked::Outcome(number, target)) => {
                 self.messages.get_mut(&number).unwrap().acknowledge_outcome(target);
             }
+            Some(Asked::Other) => {}
             None => assert!(self.acknowledges_at_once, "confirmed twice"),
         }
     }

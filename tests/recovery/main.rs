@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what the tests share may panic as they may")]
 
+mod derived;
 mod driver;
 mod errors;
 mod format;

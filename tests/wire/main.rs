@@ -3,6 +3,7 @@
 //!
 //! - [`tshark`]: an independent dissector reads what crossed the sockets.
 //! - [`tshark_x410`]: the same in X.410-1984 mode, as far as it can judge there.
+//! - [`derived`]: the same of what is derived: reports, redirected and expanded copies.
 //! - [`foreign`]: what a relay may change in an APDU, found by comparing input and output directly.
 //! - [`sizes`]: contents from nothing to 16 MiB, and 512 recipients.
 //! - [`submission`]: what is submitted as files, as the dissector reads it on the wire.
@@ -10,6 +11,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
 
+mod derived;
 mod foreign;
 mod hostile;
 mod sizes;

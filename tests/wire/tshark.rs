@@ -125,13 +125,13 @@ pub(crate) fn address_text(value: &Value) -> String {
 }
 
 /// Both captures of one crossing.
-struct Crossing {
-    inbound: Dissection,
+pub(crate) struct Crossing {
+    pub(crate) inbound: Dissection,
     outbound: Option<Dissection>,
 }
 
 /// Sends an APDU over the relay, or only binds and releases.
-fn cross(apdu: Option<&[u8]>) -> Crossing {
+pub(crate) fn cross(apdu: Option<&[u8]>) -> Crossing {
     let receiver = Mta::called("RECEIVER", "receiver password");
     let outbound = Proxy::start(receiver.address);
     let partners = [

@@ -1,11 +1,12 @@
 //! Envelopes of messages and probes, trace, and extension fields.
 
+use super::CriticalExtensions;
 use super::content::{Fit, fit_of_scanned};
 use super::name::NameUse;
 use super::rule::{Detail, Place, Rule};
 use super::walk::Walk;
-use super::{CriticalExtensions, UNABLE_TO_DOWNGRADE};
 use crate::ber::{Header, Span, Tag};
+use crate::p1::non_delivery::NonDelivery;
 use crate::p1::scan::{ApduKind, Extension, ExtensionId, INTERNAL_TRACE_INFORMATION};
 use crate::p1::{Error, tag};
 
@@ -202,7 +203,7 @@ impl Walk<'_, '_> {
         }
         self.close(open);
         if self.out.removed.len() == usize::from(index) {
-            self.out.refusal = Some(UNABLE_TO_DOWNGRADE);
+            self.out.refusal = Some(NonDelivery::UNABLE_TO_DOWNGRADE);
         }
         Ok(())
     }

@@ -15,6 +15,7 @@
 //! nothing to do, one walk over the envelope says so and nothing is copied.
 
 use super::Error;
+use super::non_delivery::NonDelivery;
 use super::patch::{Patched, Piece};
 use super::scan::{ApduKind, Scan};
 use crate::ber::Reader;
@@ -60,18 +61,6 @@ pub struct Options {
     /// Which extensions refuse.
     pub critical_extensions: CriticalExtensions,
 }
-
-/// Why recipients are not transferred to, as a report says it (MTSAbstractService).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NonDelivery {
-    /// NonDeliveryReasonCode.
-    pub reason: i64,
-    /// NonDeliveryDiagnosticCode.
-    pub diagnostic: i64,
-}
-
-/// unable-to-transfer, unable-to-downgrade.
-pub const UNABLE_TO_DOWNGRADE: NonDelivery = NonDelivery { reason: 1, diagnostic: 47 };
 
 /// What [`downgrade`] came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +117,7 @@ impl Downgrade {
         &self.changes
     }
 
-    /// The recipients that must be reported with [`UNABLE_TO_DOWNGRADE`] by whoever is responsible for them,
+    /// The recipients that must be reported with [`NonDelivery::UNABLE_TO_DOWNGRADE`] by whoever is responsible for them,
     /// by index in the original, ascending.
     pub fn refused_recipients(&self) -> &[u16] {
         &self.refused

@@ -4,9 +4,10 @@
 //! given its new length when it is closed.
 
 use super::rule::{Change, Detail, Effect, Place, Rule};
-use super::{Downgrade, Options, UNABLE_TO_DOWNGRADE};
+use super::{Downgrade, Options};
 use crate::ber::{Element, Header, Reader, Scope, Span, Tag, write};
 use crate::p1::Error;
+use crate::p1::non_delivery::NonDelivery;
 use crate::p1::scan::Scan;
 
 pub(super) struct Walk<'a, 'o> {
@@ -118,7 +119,7 @@ impl<'a, 'o> Walk<'a, 'o> {
                     self.out.refused.push(index);
                 }
             }
-            _ => self.out.refusal = Some(UNABLE_TO_DOWNGRADE),
+            _ => self.out.refusal = Some(NonDelivery::UNABLE_TO_DOWNGRADE),
         }
     }
 

@@ -115,6 +115,7 @@ pub fn report(local_identifier: &str, destination: &str, subjects: [&str; 2]) ->
         subject_intermediate_trace: None,
         content_type: Some(22),
         content_identifier: None,
+        subject_fields: &[],
         returned_content: None,
         content_extensions: &[],
         recipients: names
@@ -129,6 +130,7 @@ pub fn report(local_identifier: &str, destination: &str, subjects: [&str; 2]) ->
                 report_type,
                 originally_intended_recipient_name: None,
                 supplementary_information: None,
+                extensions: &[],
             })
             .collect(),
     }

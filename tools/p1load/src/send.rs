@@ -17,7 +17,7 @@ use p1relay::osi::stack::ApplicationContext;
 use p1relay::p1::body_part::BodyPart;
 use p1relay::p1::build::CONTENT_TYPE_P22;
 use p1relay::p1::domain::GlobalDomainIdentifier;
-use p1relay::p1::or_address::OrAddress;
+use p1relay::p1::or_address::{AttributeKind, OrAddress};
 use p1relay::p1::scan::Priority;
 use p1relay::p1::transfer_1984::CONTENT_TYPE_P2;
 use serde::Serialize;
@@ -110,10 +110,8 @@ impl Shape {
             .collect::<anyhow::Result<Vec<OrAddress>>>()?;
         if let Some(count) = self.recipient_count {
             let first = recipients.first().cloned().context("--recipient is needed")?;
-            let numbered = |number: usize| OrAddress {
-                given_name: Some(format!("N{number}")),
-                ..first.clone()
-            };
+            let numbered =
+                |number: usize| first.clone().with(AttributeKind::GivenName, format!("N{number}"));
             recipients = (1..=count).map(numbered).collect();
         }
         let priority = match self.priority.as_str() {
@@ -177,9 +175,9 @@ fn characters(text: &[u8]) -> anyhow::Result<(Vec<u8>, bool)> {
 /// The management domain that an address stands in.
 fn domain_of(address: &OrAddress) -> Option<GlobalDomainIdentifier> {
     Some(GlobalDomainIdentifier::new(
-        address.country.clone()?,
-        address.administration_domain.clone()?,
-        address.private_domain.clone(),
+        address.value(AttributeKind::Country)?.to_owned(),
+        address.value(AttributeKind::AdministrationDomain)?.to_owned(),
+        address.value(AttributeKind::PrivateDomain).map(str::to_owned),
     ))
 }
 

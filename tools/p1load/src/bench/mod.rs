@@ -134,6 +134,9 @@ struct RelayOptions {
     /// Shards of the relay.
     #[arg(long, default_value_t = 1)]
     shards: u16,
+    /// The relay keeps no journal.
+    #[arg(long)]
+    untracked: bool,
     /// A dead partner, and one that accepts and never answers, which the relay calls all the time.
     #[arg(skip)]
     bad_partners: Option<[SocketAddr; 2]>,
@@ -146,6 +149,8 @@ enum Versus {
     Floor,
     /// The relay itself over epoll, while the other is over io_uring, whatever --io says.
     Epoll,
+    /// The relay itself without its journal, while the other keeps one, whatever --untracked says.
+    Untracked,
     /// A local, tuned, durable Postfix, by what a message costs in processor time.
     Postfix,
 }

@@ -270,6 +270,9 @@ impl Subject for RelaySubject<'_> {
     fn start(&self, sink: SocketAddr, cores: &Cores) -> anyhow::Result<(Process, SocketAddr)> {
         let config = self.folder.join("relay.toml");
         let mut text = configuration(sink, self.options.shards, self.arguments.associations);
+        if self.options.untracked {
+            text += "\n[tracking]\nenabled = false\n";
+        }
         for (name, address) in
             ["dead", "mute"].iter().zip(self.options.bad_partners.iter().flatten())
         {

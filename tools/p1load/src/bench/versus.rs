@@ -71,6 +71,11 @@ enum Ratios {
         saturated_ratio_to_epoll: Spread,
         syscalls_ratio_to_epoll: Spread,
     },
+    Untracked {
+        ratio_to_untracked: Spread,
+        cpu_ratio_to_untracked: Spread,
+        saturated_ratio_to_untracked: Spread,
+    },
     Postfix {
         /// Messages per second of processor time.
         ratio_to_postfix_per_cpu: Spread,
@@ -84,6 +89,7 @@ enum Ratios {
 enum Other {
     Floor(Box<Side>),
     Epoll(Box<Side>),
+    Untracked(Box<Side>),
     Postfix {
         messages_per_s: Spread,
         cpu_us_per_message: Spread,
@@ -128,6 +134,7 @@ impl Comparison {
         match versus {
             Versus::Floor => Comparison::with_floor(arguments, load, folder),
             Versus::Epoll => Comparison::with_epoll(arguments, load, folder),
+            Versus::Untracked => Comparison::with_untracked(arguments, load, folder),
             Versus::Postfix => Comparison::with_postfix(arguments, load, folder),
         }
     }
@@ -188,6 +195,28 @@ impl Comparison {
         let void = reasons("relay over the ring", &ring, "relay over epoll", &epoll);
         let other = Other::Epoll(Box::new(Side::of(&epoll)));
         Ok(Comparison::of(arguments, load, "epoll", ratios, void, &ring, &epoll, other))
+    }
+
+    fn with_untracked(
+        arguments: &BenchArguments,
+        load: &LoadArguments,
+        folder: &Path,
+    ) -> anyhow::Result<Comparison> {
+        let with = |untracked| RelayOptions { untracked, ..arguments.relay };
+        let (tracked, untracked) = in_turn(
+            arguments.pairs,
+            || run_relay(&with(false), load, folder),
+            || run_relay(&with(true), load, folder),
+        )?;
+        let pairs = (&tracked[..], &untracked[..]);
+        let ratios = Ratios::Untracked {
+            ratio_to_untracked: throughputs(pairs),
+            cpu_ratio_to_untracked: processor_times(pairs),
+            saturated_ratio_to_untracked: saturated(pairs),
+        };
+        let void = reasons("relay with its journal", &tracked, "relay without", &untracked);
+        let other = Other::Untracked(Box::new(Side::of(&untracked)));
+        Ok(Comparison::of(arguments, load, "untracked", ratios, void, &tracked, &untracked, other))
     }
 
     fn with_postfix(
@@ -294,6 +323,7 @@ impl std::fmt::Display for Comparison {
         match &self.other {
             Other::Floor(side) => writeln!(f, "floor\n{side}")?,
             Other::Epoll(side) => writeln!(f, "relay over epoll\n{side}")?,
+            Other::Untracked(side) => writeln!(f, "relay without its journal\n{side}")?,
             Other::Postfix { messages_per_s, cpu_us_per_message, version, configuration } => {
                 writeln!(
                     f,
@@ -334,6 +364,15 @@ impl std::fmt::Display for Ratios {
                 writeln!(f, "both saturated      {saturated_ratio_to_epoll}, from CPU a message")?;
                 write!(f, "system calls        {syscalls_ratio_to_epoll}")
             }
+            Ratios::Untracked {
+                ratio_to_untracked,
+                cpu_ratio_to_untracked,
+                saturated_ratio_to_untracked,
+            } => {
+                writeln!(f, "ratio to untracked  {ratio_to_untracked}")?;
+                writeln!(f, "CPU ratio           {cpu_ratio_to_untracked}")?;
+                write!(f, "both saturated      {saturated_ratio_to_untracked}, from CPU a message")
+            }
             Ratios::Postfix { ratio_to_postfix_per_cpu, ratio_to_postfix } => {
                 writeln!(f, "ratio to Postfix per CPU-second  {ratio_to_postfix_per_cpu}")?;
                 write!(f, "ratio to Postfix                 {ratio_to_postfix}")
@@ -352,6 +391,9 @@ pub(super) fn table(rows: &[Comparison]) -> String {
             }
             Ratios::Epoll { ratio_to_epoll, cpu_ratio_to_epoll, .. } => {
                 (ratio_to_epoll, cpu_ratio_to_epoll)
+            }
+            Ratios::Untracked { ratio_to_untracked, cpu_ratio_to_untracked, .. } => {
+                (ratio_to_untracked, cpu_ratio_to_untracked)
             }
             Ratios::Postfix { ratio_to_postfix, ratio_to_postfix_per_cpu } => {
                 (ratio_to_postfix, ratio_to_postfix_per_cpu)

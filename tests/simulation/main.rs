@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
 
+mod reports;
+
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -18,6 +20,7 @@ use p1relay::endpoint::template::{Template, TemplateConfig};
 use p1relay::endpoint::{Endpoint, EndpointConfig, Next, Script};
 use p1relay::io::probe::IoChoice;
 use p1relay::io::simulated::{Disk, Simulated, World, WorldConfig};
+use p1relay::mta::policy::Policy;
 use p1relay::osi::stack::StackConfig;
 use p1relay::p1::scan::{Priority, Scan, scan};
 use p1relay::shard::settings::{ConnectorSettings, Settings};
@@ -64,9 +67,11 @@ fn relay(
         io: IoChoice::Auto,
         segment_size: 512 << 10,
         segment_count_max: 64,
+        tracking: None,
         establishment_timeout: Duration::from_secs(60),
         unbound_connection_count_max: 1024,
         called_stack: Arc::new(StackConfig::default()),
+        policy: Policy::default(),
         connectors,
     }
 }
@@ -98,6 +103,8 @@ fn endpoint<S: Script>(
 struct Ledger {
     acknowledged: HashSet<Vec<u8>>,
     arrivals: HashMap<Vec<u8>, usize>,
+    /// Reports that came back, whole.
+    reports: Vec<Vec<u8>>,
 }
 
 struct Source {
@@ -113,11 +120,15 @@ struct Source {
 impl Source {
     /// Messages of four sizes in turn, the last of them streamed.
     fn new(world: &World, ledger: &Rc<RefCell<Ledger>>, count: u64) -> Source {
+        Source::to(&["C=FR;A=SINK;S=DURAND"], world, ledger, count)
+    }
+
+    fn to(recipients: &[&str], world: &World, ledger: &Rc<RefCell<Ledger>>, count: u64) -> Source {
         let template = |text_size: usize| {
             let config = TemplateConfig {
                 domain: "C=GB;A=SOURCE".parse().unwrap(),
                 originator: "C=GB;A=SOURCE;S=SMITH".parse().unwrap(),
-                recipients: vec!["C=FR;A=SINK;S=DURAND".parse().unwrap()],
+                recipients: recipients.iter().map(|it| it.parse().unwrap()).collect(),
                 priority: Priority::Normal,
                 text_size,
                 subject: "simulated".to_owned(),
@@ -170,7 +181,9 @@ impl Script for Source {
         self.again.push(number);
     }
 
-    fn received(&mut self, _apdu: &[u8], _now: Now) {}
+    fn received(&mut self, apdu: &[u8], _now: Now) {
+        self.ledger.borrow_mut().reports.push(apdu.to_vec());
+    }
 
     fn note(&mut self, _line: &str) {}
 

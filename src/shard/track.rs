@@ -1,0 +1,210 @@
+//! What happens to each message, told to the journal where it happens.
+//!
+//! [`Tracker::record`] copies one event, whatever it is, into the shard's buffer; everything else here gathers
+//! what an event says from where the shard has it. Without a journal nothing is gathered.
+
+use super::Shard;
+use super::connection::{Connection, Sending};
+use super::intake::IntakeError;
+use super::queue::{Attempt, Queued};
+use super::settings::Snapshot;
+use crate::base::clock::{Instant, Now};
+use crate::io::Engine;
+use crate::journal::{Envelope, Event, Indices, Recipients, Recorder, Refuser, Verdict};
+use crate::mta::decide::{Hop, Target};
+use crate::mta::derive::{self, Derivation};
+use crate::osi::rtse::TransferRefusal;
+use crate::p1::identifier::report_subject;
+use crate::p1::scan::{ApduKind, Priority, Scan};
+use crate::routing::ConnectorIndex;
+
+/// A shard's way to the journal, if there is one.
+pub(crate) struct Tracker(Option<Recorder>);
+
+impl Tracker {
+    pub(super) fn new(recorder: Option<Recorder>) -> Tracker {
+        Tracker(recorder)
+    }
+
+    /// Records an event of the message with this MTS-identifier element.
+    #[inline]
+    pub(super) fn record(&mut self, now: Now, identifier: &[u8], event: &Event<'_>) {
+        if let Some(recorder) = &mut self.0 {
+            recorder.record(now, identifier, event);
+        }
+    }
+
+    /// The end of a turn of the shard's loop.
+    #[inline]
+    pub(super) fn turn(&mut self, now: Instant) {
+        if let Some(recorder) = &mut self.0 {
+            recorder.turn(now);
+        }
+    }
+
+    /// When the next turn is due.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.0.as_ref().and_then(Recorder::deadline)
+    }
+
+    /// Events that found no buffer.
+    pub(super) fn lost_count(&self) -> u64 {
+        self.0.as_ref().map_or(0, Recorder::lost_count)
+    }
+
+    /// An APDU has come in, of which `apdu` holds the envelope at least, and it was decided where it goes, by
+    /// this configuration.
+    pub(super) fn taken_in(
+        &mut self,
+        now: Now,
+        inbound: &str,
+        apdu: &[u8],
+        scan: &Scan,
+        apdu_size: usize,
+        (targets, snapshot): (&[Target], &Snapshot),
+    ) {
+        if self.0.is_none() {
+            return;
+        }
+        let identifier = scan.mts_identifier.element.octets(apdu);
+        let envelope = envelope(apdu, scan, apdu_size);
+        self.record(now, identifier, &Event::TransferIn { connector: inbound, envelope });
+        self.decided(now, identifier, targets, snapshot);
+    }
+
+    /// An APDU was submitted here; otherwise as [`Tracker::taken_in`].
+    pub(super) fn submitted(
+        &mut self,
+        now: Now,
+        apdu: &[u8],
+        scan: &Scan,
+        apdu_size: usize,
+        (targets, snapshot): (&[Target], &Snapshot),
+    ) {
+        if self.0.is_none() {
+            return;
+        }
+        let identifier = scan.mts_identifier.element.octets(apdu);
+        let envelope = envelope(apdu, scan, apdu_size);
+        self.record(now, identifier, &Event::Submission { envelope });
+        self.decided(now, identifier, targets, snapshot);
+    }
+
+    /// It was decided where an APDU goes.
+    pub(super) fn decided(
+        &mut self,
+        now: Now,
+        identifier: &[u8],
+        targets: &[Target],
+        snapshot: &Snapshot,
+    ) {
+        for target in targets {
+            let (verdict, connector) = match target.hop {
+                Hop::Connector(connector) => {
+                    (Verdict::Relay, snapshot.connector(connector).name.as_str())
+                }
+                Hop::Derive(derivation) => (verdict(derivation), ""),
+            };
+            let list = (targets.len() > 1).then_some(&target.recipients[..]);
+            let recipients = Indices::of(list);
+            self.record(now, identifier, &Event::Decision { verdict, connector, recipients });
+        }
+    }
+
+    /// A message was found in the store at start, for the connector with this name.
+    pub(super) fn recovered(
+        &mut self,
+        now: Now,
+        identifier: &[u8],
+        connector: Option<&str>,
+        queued: &Queued,
+    ) {
+        let connector = connector.unwrap_or("");
+        let recipients = recipients_of(queued);
+        self.record(now, identifier, &Event::Recovered { connector, recipients });
+        if queued.attempt == Attempt::Marked {
+            self.record(now, identifier, &Event::InDoubt { connector });
+        }
+    }
+}
+
+fn envelope<'a>(apdu: &'a [u8], scan: &'a Scan, apdu_size: usize) -> Envelope<'a> {
+    let is_report = scan.kind == ApduKind::Report;
+    let content = scan.content.filter(|_| is_report);
+    Envelope {
+        kind: scan.kind,
+        priority: if is_report { Priority::Urgent } else { scan.priority },
+        size: apdu_size as u32,
+        originator: scan.originator.octets(apdu),
+        content_identifier: scan.content_identifier.map_or(&[], |it| it.octets(apdu)),
+        subject: content.and_then(|it| report_subject(it.octets(apdu))).unwrap_or(&[]),
+        recipients: match is_report {
+            true => Recipients::One(scan.report_destination_name.octets(apdu)),
+            false => Recipients::Scanned { apdu, recipients: &scan.recipients },
+        },
+    }
+}
+
+fn verdict(derivation: Derivation) -> Verdict {
+    match derivation {
+        Derivation::Report(derive::Verdict::NonDelivery(why)) => Verdict::NonDelivery(why),
+        Derivation::Report(derive::Verdict::Delivery { .. }) => Verdict::Delivery,
+        Derivation::AlternateRecipient | Derivation::Redirection(_) => Verdict::Redirect,
+        Derivation::Expansion(_) | Derivation::OwnerReport(_) => Verdict::Expand,
+        Derivation::Copy => Verdict::Restate,
+        Derivation::Discard(why) => Verdict::Discard(why),
+    }
+}
+
+fn recipients_of(queued: &Queued) -> Indices<'_> {
+    Indices::of(queued.recipients.as_ref().map(|list| &list[..]))
+}
+
+impl<E: Engine> Shard<E> {
+    /// The partner has confirmed a transfer.
+    pub(super) fn track_transfer_out(&mut self, connector: ConnectorIndex, sending: &Sending) {
+        let connector = &self.snapshot.connector(connector).name;
+        let event = Event::TransferOut { connector, recipients: recipients_of(&sending.queued) };
+        self.tracker.record(self.now, &sending.identifier, &event);
+    }
+
+    /// What came in was refused.
+    pub(super) fn track_refusal_in(&mut self, connection: &Connection, error: &IntakeError) {
+        let connector = connection.connector.map(|it| self.snapshot.connector(it).name.as_str());
+        let connector = connector.unwrap_or("");
+        let reason = &error.to_string();
+        self.tracker.record(
+            self.now,
+            &[],
+            &Event::Refusal { by: Refuser::Relay, connector, reason },
+        );
+    }
+
+    /// The partner has refused a transfer.
+    pub(super) fn track_refusal_out(
+        &mut self,
+        connector: ConnectorIndex,
+        identifier: &[u8],
+        reason: TransferRefusal,
+    ) {
+        let connector = &self.snapshot.connector(connector).name;
+        let reason = match reason {
+            TransferRefusal::Temporary => "for now",
+            TransferRefusal::Permanent => "for good",
+        };
+        let event = Event::Refusal { by: Refuser::Partner, connector, reason };
+        self.tracker.record(self.now, identifier, &event);
+    }
+
+    /// A message is set aside for the operator.
+    pub(super) fn track_held(&mut self, queued: &Queued, reason: &str) {
+        let event = Event::Held { connector: "", recipients: recipients_of(queued), reason };
+        self.tracker.record(self.now, &[], &event);
+    }
+
+    /// A message is sent anew that the partner may have.
+    pub(super) fn track_doubt(&mut self, connector: ConnectorIndex, identifier: &[u8]) {
+        let connector = &self.snapshot.connector(connector).name;
+        self.tracker.record(self.now, identifier, &Event::InDoubt { connector });
+    }
+}
