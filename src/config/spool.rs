@@ -13,6 +13,7 @@ use super::check::Checker;
 use super::connector::{address_spaces, check_name, connector};
 use super::file::{Connector, SpoolConnector};
 use crate::connector::RetryPolicy;
+use crate::mta::decide::AcceptedContentType;
 use crate::p1::domain::GlobalDomainIdentifier;
 use crate::shard::settings::ConnectorSettings;
 use crate::spool::SpoolSettings;
@@ -89,7 +90,11 @@ pub(super) fn delivery_point(
         spool: Some(SpoolSettings {
             directory: out,
             submit_directory,
-            content_types: written.content_types.iter().map(|it| *it.get_ref()).collect(),
+            content_types: written
+                .content_types
+                .iter()
+                .map(|it| AcceptedContentType::BuiltIn(*it.get_ref()))
+                .collect(),
             acceptance_retention: checker.seconds(&written.acceptance_retention_s),
             acceptance_count_max: checker.number(&written.acceptance_count_max) as usize,
         }),
@@ -137,7 +142,7 @@ remote_mta_name = "POINT"
         let spool = point.spool.as_ref().unwrap();
         assert_eq!(spool.directory, Path::new("/etc/relay/out"));
         assert_eq!(spool.submit_directory.as_deref(), Some(Path::new("/etc/relay/in")));
-        assert_eq!(spool.content_types, [2, 22]);
+        assert_eq!(spool.content_types, [2, 22].map(AcceptedContentType::BuiltIn));
         assert_eq!(spool.acceptance_retention, Duration::from_secs(60));
         assert_eq!(point.domain.as_ref(), Some(&settings.domain));
         assert!(settings.connectors[1].spool.is_none());

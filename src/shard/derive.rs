@@ -69,6 +69,16 @@ impl Derivations {
             && (self.waiting.is_empty() || self.working.len() >= DERIVING_COUNT_MAX)
     }
 
+    /// Whether a delivery is to be reported.
+    pub(super) fn has_delivered(&self) -> bool {
+        let waiting = self.waiting.iter().map(|(task, _)| task);
+        let working = self.working.iter().filter_map(|(_, work)| Some(&work.as_ref()?.task));
+        let is_delivery = |task: &Task| {
+            matches!(task, Task::Derive(Derivation::Report(Verdict::Delivery { .. })))
+        };
+        waiting.chain(working).any(is_delivery)
+    }
+
     /// Whether the log is to be asked again soon.
     pub(super) fn is_stalled(&self) -> bool {
         !self.stalled.is_empty()
@@ -170,7 +180,9 @@ impl<E: Engine> Shard<E> {
 
     /// Begins what there is a place for, and goes on with what waited for the log.
     pub(super) fn derive_waiting(&mut self) {
-        if self.derivations.is_idle() || self.is_stopping() {
+        // What was delivered is not begun again at the next start, where that can be avoided.
+        let ends = self.is_stopping() && !self.derivations.has_delivered();
+        if self.derivations.is_idle() || ends {
             return;
         }
         let stalled = std::mem::take(&mut self.derivations.stalled);

@@ -29,6 +29,16 @@ const EXPIRED: Derivation =
 /// A chunk in a record's list takes no more, octets.
 const CHUNK_LISTED_SIZE: usize = 16;
 
+/// The outcome of a target whose place is taken so.
+fn settles(derivation: Derivation) -> Outcome {
+    match derivation {
+        EXPIRED => Outcome::Expired,
+        Derivation::Report(Verdict::Delivery { .. }) => Outcome::Transferred,
+        Derivation::Report(Verdict::NonDelivery(_)) => Outcome::Returned,
+        _ => Outcome::Discarded,
+    }
+}
+
 /// One APDU that is derived.
 pub(super) struct Part {
     /// How; `None`: it is the subject itself, for other targets.
@@ -153,8 +163,10 @@ impl<E: Engine> Shard<E> {
                     "nothing takes the place of these recipients"
                 );
             }
-            let outcome = if derivation == EXPIRED { Outcome::Expired } else { Outcome::Discarded };
-            return Ok(Step::Settle(outcome));
+            return Ok(Step::Settle(match settles(derivation) {
+                Outcome::Returned => Outcome::Discarded,
+                outcome => outcome,
+            }));
         }
         work.head = Vec::new();
         work.stage = Stage::Writing;
@@ -239,11 +251,7 @@ impl<E: Engine> Shard<E> {
         if let Err(error) = scanned {
             return Step::Hold(format!("what takes its place is malformed: {error}"));
         }
-        let outcome = match part.derivation {
-            Some(EXPIRED) => Outcome::Expired,
-            Some(Derivation::Report(_)) => Outcome::Returned,
-            _ => Outcome::Discarded,
-        };
+        let outcome = part.derivation.map_or(Outcome::Discarded, settles);
         let originated = matches!(part.derivation, Some(Derivation::Report(_)));
         let (reference, target) = (work.queued.reference, work.queued.target);
         let settled = [Settlement { reference, target, outcome }];

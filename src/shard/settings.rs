@@ -97,11 +97,12 @@ pub struct ConnectorSettings {
 impl ConnectorSettings {
     /// What a decision must know of it.
     pub fn facts(&self) -> ConnectorFacts<'_> {
+        let accepted = self.spool.as_ref().map(|spool| &spool.content_types[..]);
         ConnectorFacts {
             domain: self.domain_without_loops(),
             message_size_max: self.message_size_max,
-            is_local: false,
-            content_types: None,
+            is_local: self.spool.is_some(),
+            content_types: accepted.filter(|accepted| !accepted.is_empty()),
         }
     }
 

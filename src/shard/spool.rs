@@ -18,11 +18,11 @@ use crate::base::buffer::Lease;
 use crate::base::clock::WallTime;
 use crate::base::limits::{FETCH_SIZE, SPOOL_DELIVERY_COUNT_MAX};
 use crate::io::{Engine, Operation, WOKEN};
+use crate::mta::decide::type_of_local_user;
 use crate::mta::derive::{Derivation, Verdict};
-use crate::p1::non_delivery::NonDelivery;
 use crate::routing::{ConnectorIndex, LinkFault, LinkState};
 use crate::spool::Port;
-use crate::spool::port::{Answer, Delivered, Delivery, Work};
+use crate::spool::port::{Answer, Delivered, Delivery, Particulars, Work};
 use crate::store::{MessageReference, Outcome};
 
 /// A delivery point as its owner shard sees it.
@@ -104,8 +104,9 @@ impl<E: Engine> Shard<E> {
         };
         let (_, queued) = point.under_way.swap_remove(position);
         self.active.push(connector.0);
+        let particulars = &answer.particulars;
         match answer.delivered {
-            Delivered::Done(at) => self.delivered(connector, queued, at),
+            Delivered::Done(at) => self.delivered(connector, queued, at, particulars),
             Delivered::Later => {
                 self.snapshot.links.count(connector, LinkFault::Unreachable);
                 self.snapshot.links.publish(connector, LinkState::Retrying);
@@ -114,28 +115,44 @@ impl<E: Engine> Shard<E> {
                 if self.state(connector).resume_at <= now {
                     self.pause(connector);
                 }
-                if let Some(queued) = self.count_refusal(connector, &[], queued) {
+                if let Some(queued) = self.count_refusal(connector, &particulars.identifier, queued)
+                {
                     self.state(connector).queue.push(queued);
                     self.arm_expiry(connector);
                 }
             }
-            Delivered::Never => {
-                let why = NonDelivery::CONTENT_TYPE_NOT_SUPPORTED;
+            Delivered::Never(why) => {
                 let verdict = Verdict::NonDelivery(why);
                 self.return_home(queued, Task::Derive(Derivation::Report(verdict)));
             }
         }
     }
 
-    /// A message or report has been handed out, durably; a probe's subject could be.
-    fn delivered(&mut self, connector: ConnectorIndex, queued: Queued, at: WallTime) {
+    /// A message or report has been handed out, durably; a probe's subject could be. Where somebody wants to
+    /// hear of it, the home shard has a report settle the target; until then its mark stays, and what is lost
+    /// in a crash is delivered again.
+    fn delivered(
+        &mut self,
+        connector: ConnectorIndex,
+        mut queued: Queued,
+        at: WallTime,
+        particulars: &Particulars,
+    ) {
         tracing::debug!(reference = ?queued.reference, at = at.0, "delivered");
+        self.track_delivery(connector, particulars);
         self.counters.transfers_out.add(1);
         self.counters.octets_out.add(u64::from(queued.apdu_size));
         self.counters.queued.subtract(1);
         let (reference, target) = (queued.reference, queued.target);
-        let outcome = Mail::Outcome { reference, target, outcome: Outcome::Transferred };
-        self.tell(self.home(reference), outcome);
+        let mail = if particulars.is_delivery_reported {
+            let type_of_mts_user = type_of_local_user(&self.snapshot.settings.domain);
+            let verdict = Verdict::Delivery { at, type_of_mts_user };
+            queued.release_buffers();
+            Mail::Derive { queued, task: Task::Derive(Derivation::Report(verdict)) }
+        } else {
+            Mail::Outcome { reference, target, outcome: Outcome::Transferred }
+        };
+        self.tell(self.home(reference), mail);
         self.state(connector).refusal_count = 0;
         self.snapshot.links.publish(connector, LinkState::Open);
     }

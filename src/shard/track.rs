@@ -17,6 +17,7 @@ use crate::osi::rtse::TransferRefusal;
 use crate::p1::identifier::report_subject;
 use crate::p1::scan::{ApduKind, Priority, Scan};
 use crate::routing::ConnectorIndex;
+use crate::spool::port::Particulars;
 
 /// A shard's way to the journal, if there is one.
 pub(crate) struct Tracker(Option<Recorder>);
@@ -166,6 +167,15 @@ impl<E: Engine> Shard<E> {
         let connector = &self.snapshot.connector(connector).name;
         let event = Event::TransferOut { connector, recipients: recipients_of(&sending.queued) };
         self.tracker.record(self.now, &sending.identifier, &event);
+    }
+
+    /// A delivery point has handed something out.
+    pub(super) fn track_delivery(&mut self, connector: ConnectorIndex, particulars: &Particulars) {
+        let connector = &self.snapshot.connector(connector).name;
+        for recipient in &particulars.recipients {
+            let event = Event::Delivery { connector, recipient };
+            self.tracker.record(self.now, &particulars.identifier, &event);
+        }
     }
 
     /// What came in was refused.

@@ -16,20 +16,24 @@ use sha2::{Digest, Sha256};
 
 use super::content::Content;
 use super::describe::{self, Place};
-use super::envelope::{ContentFile, ContentTypeName, DeliveredMessage, hexadecimal};
+use super::envelope::{ContentFile, DeliveredMessage, hexadecimal};
 use super::files;
-use super::port::{Answer, Delivered, Delivery};
+use super::port::{Answer, Delivered, Delivery, Particulars};
 use super::report;
 use crate::base::clock::WallTime;
+use crate::mta::decide::AcceptedContentType;
+use crate::mta::derive::is_delivery_reported;
 use crate::p1::domain::GlobalDomainIdentifier;
-use crate::p1::scan::{ApduKind, Progress, Scan, scan, scan_prefix};
+use crate::p1::identifier::identifier_text;
+use crate::p1::non_delivery::NonDelivery;
+use crate::p1::scan::{ApduKind, Progress, Responsibility, Scan, scan, scan_prefix};
 
 /// What hands out for one delivery point.
 pub struct Deliverer {
     connector: String,
     directory: PathBuf,
     domain: GlobalDomainIdentifier,
-    content_types: Vec<i64>,
+    content_types: Vec<AcceptedContentType>,
     scan: Scan,
     current: Option<Current>,
     /// Whole, and not yet answered.
@@ -44,6 +48,7 @@ struct Current {
     delivery: Delivery,
     /// Stored octets that have come.
     taken: usize,
+    particulars: Particulars,
     state: State,
 }
 
@@ -73,6 +78,7 @@ struct Open {
 /// A delivery that is whole.
 struct Ready {
     number: u64,
+    particulars: Particulars,
     outcome: Result<Files, Delivered>,
 }
 
@@ -88,7 +94,7 @@ impl Deliverer {
         connector: &str,
         directory: PathBuf,
         domain: GlobalDomainIdentifier,
-        content_types: Vec<i64>,
+        content_types: Vec<AcceptedContentType>,
     ) -> Deliverer {
         Deliverer {
             connector: connector.to_owned(),
@@ -109,7 +115,8 @@ impl Deliverer {
             Ok(()) => State::Head(Vec::new()),
             Err(error) => State::Failed(self.fault(&error)),
         };
-        self.current = Some(Current { number, delivery, taken: 0, state });
+        let particulars = Particulars::default();
+        self.current = Some(Current { number, delivery, taken: 0, particulars, state });
     }
 
     /// Makes the directory, unless that was done and nothing has failed since. What waits to be published
@@ -131,20 +138,22 @@ impl Deliverer {
             ..end.saturating_sub(current.taken).min(octets.len());
         current.taken += octets.len();
         let apdu = octets.get(of_apdu).unwrap_or_default();
-        current.state = self.take(&current.delivery, current.state, apdu);
+        current.state = self.take(&current.delivery, &mut current.particulars, current.state, apdu);
         if current.taken < body_size as usize {
             self.current = Some(current);
             return;
         }
         let outcome = self.finish(&current.delivery, current.state);
-        self.ready.push(Ready { number: current.number, outcome });
+        let Current { number, particulars, .. } = current;
+        self.ready.push(Ready { number, particulars, outcome });
     }
 
     /// It cannot be read on; it is tried again.
     pub fn abandon(&mut self) {
         if let Some(current) = self.current.take() {
             self.drop_files(&current.state);
-            self.ready.push(Ready { number: current.number, outcome: Err(Delivered::Later) });
+            let Current { number, particulars, .. } = current;
+            self.ready.push(Ready { number, particulars, outcome: Err(Delivered::Later) });
         }
     }
 
@@ -159,11 +168,17 @@ impl Deliverer {
         self.ready.len()
     }
 
-    fn take(&mut self, delivery: &Delivery, state: State, octets: &[u8]) -> State {
+    fn take(
+        &mut self,
+        delivery: &Delivery,
+        particulars: &mut Particulars,
+        state: State,
+        octets: &[u8],
+    ) -> State {
         match state {
             State::Head(mut head) => {
                 head.extend_from_slice(octets);
-                self.read_head(delivery, head)
+                self.read_head(delivery, particulars, head)
             }
             State::Content(mut open) => match open.write(octets) {
                 Ok(()) => State::Content(open),
@@ -181,39 +196,41 @@ impl Deliverer {
     }
 
     /// Goes on once the envelope is complete.
-    fn read_head(&mut self, delivery: &Delivery, head: Vec<u8>) -> State {
+    fn read_head(
+        &mut self,
+        delivery: &Delivery,
+        particulars: &mut Particulars,
+        head: Vec<u8>,
+    ) -> State {
         match scan_prefix(&head, &mut self.scan) {
             Ok(Progress::Complete) => {}
             Ok(Progress::NeedMore) => return State::Head(head),
             Err(error) => return self.unreadable(delivery, &error),
         }
+        *particulars = self.particulars(delivery, &head);
         match self.scan.kind {
             ApduKind::Probe => return State::Probe,
             ApduKind::Report => return State::Report(head),
             ApduKind::Message => {}
         }
-        let place = Place { domain: &self.domain, arrived: delivery.arrived };
-        let recipients = delivery.recipients.as_deref();
-        let serves = |index: usize| {
-            recipients.is_none_or(|list| list.iter().any(|&each| usize::from(each) == index))
-        };
-        let envelope = describe::message(&head, &self.scan, &place, serves);
-        let accepted = match &envelope.content_type {
-            ContentTypeName::BuiltIn(number) => self.content_types.contains(number),
-            ContentTypeName::ObjectIdentifier(_) => false,
-        };
+        // Decided by what was accepted when it came in, perhaps before a restart.
+        let accepted = self.scan.content_type.is_none_or(|content_type| {
+            self.content_types.iter().any(|accepted| accepted.is(content_type, &head))
+        });
         if !self.content_types.is_empty() && !accepted {
             tracing::warn!(
                 connector = self.connector,
-                mts_identifier = %format_args!("{}/{}", envelope.mts_identifier.domain, envelope.mts_identifier.local),
-                content_type = ?envelope.content_type,
+                mts_identifier = identifier_text(&particulars.identifier),
                 "the delivery point does not accept this content type"
             );
-            return State::Failed(Delivered::Never);
+            return State::Failed(Delivered::Never(NonDelivery::CONTENT_TYPE_NOT_SUPPORTED));
         }
+        let place = Place { domain: &self.domain, arrived: delivery.arrived };
+        let serves = |index| is_served(delivery, index);
+        let envelope = describe::message(&head, &self.scan, &place, serves);
         let name = self.name(delivery, &envelope.mts_identifier.local, &head);
         let Some(content) = self.scan.content_header else {
-            return State::Failed(Delivered::Never);
+            return State::Failed(self.never(delivery, "it has no content"));
         };
         let opened = files::create(&self.directory, &content_name(&name)).and_then(|file| {
             let (content_state, digest) = (Content::default(), Sha256::new());
@@ -224,6 +241,29 @@ impl Deliverer {
         match opened {
             Ok(open) => State::Content(Box::new(open)),
             Err(error) => State::Failed(self.fault(&error)),
+        }
+    }
+
+    /// What the shard is to know of the envelope that was scanned.
+    fn particulars(&self, delivery: &Delivery, apdu: &[u8]) -> Particulars {
+        let scan = &self.scan;
+        let served = || {
+            let all = scan.recipients.iter().enumerate();
+            all.filter(|(index, recipient)| {
+                recipient.responsibility() == Responsibility::Responsible
+                    && is_served(delivery, *index)
+            })
+        };
+        Particulars {
+            identifier: scan.mts_identifier.element.octets(apdu).to_vec(),
+            recipients: match scan.kind {
+                ApduKind::Report => vec![scan.report_destination_name.octets(apdu).to_vec()],
+                ApduKind::Message | ApduKind::Probe => {
+                    served().map(|(_, it)| it.or_name.octets(apdu).to_vec()).collect()
+                }
+            },
+            is_delivery_reported: scan.kind != ApduKind::Report
+                && served().any(|(_, recipient)| is_delivery_reported(recipient)),
         }
     }
 
@@ -292,7 +332,7 @@ impl Deliverer {
                 (Ok(_), ..) => Delivered::Later,
                 (Err(delivered), ..) => delivered,
             };
-            answer(Answer { number: each.number, delivered });
+            answer(Answer { number: each.number, delivered, particulars: each.particulars });
         }
     }
 
@@ -358,7 +398,7 @@ impl Deliverer {
             reason,
             "a stored message cannot be delivered"
         );
-        Delivered::Never
+        Delivered::Never(NonDelivery::TRANSFER_FAILURE)
     }
 }
 
@@ -371,6 +411,12 @@ impl Open {
             file.write_all(octets)
         })
     }
+}
+
+/// Whether a recipient of ours, by index, is among those that it is handed out to.
+fn is_served(delivery: &Delivery, index: usize) -> bool {
+    let recipients = delivery.recipients.as_deref();
+    recipients.is_none_or(|list| list.iter().any(|&each| usize::from(each) == index))
 }
 
 fn content_name(name: &str) -> String {
@@ -415,9 +461,10 @@ mod tests {
         }
     }
 
-    fn deliverer(directory: &std::path::Path, content_types: Vec<i64>) -> Deliverer {
+    fn deliverer(directory: &std::path::Path, content_types: &[i64]) -> Deliverer {
         let domain = "C=GB;A=CARRIER".parse().unwrap();
-        Deliverer::new("gateway", directory.to_owned(), domain, content_types)
+        let accepted = content_types.iter().map(|number| AcceptedContentType::BuiltIn(*number));
+        Deliverer::new("gateway", directory.to_owned(), domain, accepted.collect())
     }
 
     fn hand_out(deliverer: &mut Deliverer, apdu: &[u8], index: u32, step: usize) -> Vec<Answer> {
@@ -444,10 +491,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let content: Vec<u8> = (0..100_000_u32).map(|each| each as u8).collect();
         let apdu = apdu(&content);
-        let mut deliverer = deliverer(folder.path(), vec![22]);
+        let mut deliverer = deliverer(folder.path(), &[22]);
         for step in [17, 4096, 1 << 20] {
             let answers = hand_out(&mut deliverer, &apdu, 0, step);
-            assert_eq!(answers, [Answer { number: 7, delivered: Delivered::Done(WallTime(9)) }]);
+            assert_eq!((answers.len(), answers[0].number), (1, 7));
+            assert_eq!(answers[0].delivered, Delivered::Done(WallTime(9)));
+            let particulars = &answers[0].particulars;
+            assert!(identifier_text(&particulars.identifier).ends_with("/../X 1"));
+            assert_eq!(particulars.recipients.len(), 1);
+            assert!(!particulars.is_delivery_reported);
             let names = names(folder.path());
             assert_eq!(names.len(), 2, "{names:?}");
             assert_eq!(fs::read(folder.path().join(&names[0])).unwrap(), content);
@@ -469,12 +521,14 @@ mod tests {
     fn what_cannot_be_handed_out_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let apdu = apdu(b"content");
-        let mut picky = deliverer(folder.path(), vec![2]);
-        assert_eq!(hand_out(&mut picky, &apdu, 0, 64)[0].delivered, Delivered::Never);
+        let mut picky = deliverer(folder.path(), &[2]);
+        let refused = Delivered::Never(NonDelivery::CONTENT_TYPE_NOT_SUPPORTED);
+        assert_eq!(hand_out(&mut picky, &apdu, 0, 64)[0].delivered, refused);
         let mut damaged = apdu.clone();
         damaged[0] = 0x55;
-        let mut any = deliverer(folder.path(), Vec::new());
-        assert_eq!(hand_out(&mut any, &damaged, 0, 64)[0].delivered, Delivered::Never);
+        let mut any = deliverer(folder.path(), &[]);
+        let unreadable = Delivered::Never(NonDelivery::TRANSFER_FAILURE);
+        assert_eq!(hand_out(&mut any, &damaged, 0, 64)[0].delivered, unreadable);
         any.begin(8, delivery(&apdu, 0));
         any.piece(&[0; 3]);
         any.piece(&apdu[..apdu.len() - 1]);
@@ -486,7 +540,7 @@ mod tests {
         // A file where the directory should be: nothing can be written there.
         let file = folder.path().join("file");
         fs::write(&file, b"").unwrap();
-        let mut blocked = deliverer(&file, Vec::new());
+        let mut blocked = deliverer(&file, &[]);
         assert_eq!(hand_out(&mut blocked, &apdu, 0, 64)[0].delivered, Delivered::Later);
         fs::remove_file(&file).unwrap();
         let delivered = hand_out(&mut blocked, &apdu, 0, 64)[0].delivered;

@@ -33,6 +33,8 @@ use std::time::Duration;
 
 pub use port::Port;
 
+use crate::mta::decide::AcceptedContentType;
+
 /// What a delivery point is told by its connector's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpoolSettings {
@@ -40,8 +42,8 @@ pub struct SpoolSettings {
     pub directory: PathBuf,
     /// Where submissions are taken from; `None`: none are.
     pub submit_directory: Option<PathBuf>,
-    /// Content types that are handed out, built-in ones; none: any.
-    pub content_types: Vec<i64>,
+    /// Content types that are handed out; none: any.
+    pub content_types: Vec<AcceptedContentType>,
     /// How long the acceptance of a submission is kept.
     pub acceptance_retention: Duration,
     /// How many acceptances are kept.

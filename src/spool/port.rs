@@ -17,6 +17,7 @@ use crate::base::limits::{
     SPOOL_DELIVERY_COUNT_MAX, SPOOL_PIECE_COUNT_MAX, SPOOL_SUBMISSION_COUNT_MAX,
 };
 use crate::io::{Wake, Waker};
+use crate::p1::non_delivery::NonDelivery;
 use crate::store::MessageReference;
 
 /// A stored MTS-APDU that is to be handed out.
@@ -77,17 +78,31 @@ pub enum Delivered {
     Done(WallTime),
     /// The directory cannot take it now.
     Later,
-    /// It cannot be handed out, ever: its content type is not accepted here, or it cannot be read.
-    Never,
+    /// It cannot be handed out, ever, and why: its content type is not accepted here, or it cannot be read.
+    Never(NonDelivery),
+}
+
+/// What the shard must know of an envelope when its delivery is over; nothing where it could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Particulars {
+    /// The MTS-identifier, the whole element.
+    pub identifier: Vec<u8>,
+    /// The O/R names of the recipients that it is handed out to, whole elements; of a report that of its
+    /// destination.
+    pub recipients: Vec<Vec<u8>>,
+    /// Whether anybody wants to hear that it was delivered to one of them.
+    pub is_delivery_reported: bool,
 }
 
 /// What the thread tells of a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The shard's name for it.
     pub number: u64,
     /// What became of it.
     pub delivered: Delivered,
+    /// What it was.
+    pub particulars: Particulars,
 }
 
 /// What the thread gives the shard of a submission; one after the other.
