@@ -105,6 +105,7 @@ pub(super) fn delivery_point(
 #[cfg(test)]
 mod tests {
     use super::super::{Problem, check};
+    use super::AcceptedContentType;
     use std::path::Path;
     use std::time::Duration;
 

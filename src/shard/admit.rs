@@ -145,8 +145,10 @@ impl<E: Engine> Shard<E> {
         for (index, target) in targets.iter().enumerate() {
             let name = match target.hop {
                 Hop::Connector(connector) => {
-                    // Where no association is open it may be long until it is sent.
+                    // Where no association is open it may be long until it is sent; and while the relay stops
+                    // marks are withdrawn, not made.
                     let soon = deferred_until.is_none()
+                        && !self.is_stopping()
                         && snapshot.links.state(connector) == LinkState::Open
                         && (snapshot.links.queued(connector) as usize) < ATTEMPT_AHEAD_COUNT;
                     attempted |= u64::from(soon) << index.min(63);

@@ -232,6 +232,7 @@ mod tests {
         build::encode_mts_identifier(&domain, "SUBJECT", &mut subject);
         let recipients = [name("C=FR;A=OTHER;S=A"), name("C=FR;A=OTHER;S=B")];
         let recipient = |number: usize, report_type| build::ReportedRecipient {
+            extensions: &[],
             actual_recipient_name: &recipients[number - 1],
             originally_specified_number: number as u32,
             indicators: 0xa8,
@@ -241,6 +242,7 @@ mod tests {
             supplementary_information: (number == 2).then_some("no such user"),
         };
         let apdu = ReportBuilder {
+            subject_fields: &[],
             domain: domain.clone(),
             local_identifier: "REPORT",
             report_destination_name: &name("C=GB;A=CARRIER;S=WRITER"),

@@ -9,5 +9,6 @@ mod fallback;
 mod kill;
 mod restart;
 mod spool;
+mod spool_report;
 mod support;
 mod track;

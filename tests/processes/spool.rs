@@ -28,7 +28,7 @@ fn configure(site: &Site) {
     fs::write(path, text).unwrap();
 }
 
-fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < deadline, "waited for {what}");
@@ -37,13 +37,13 @@ fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// The names in a directory that end so; none when it is not there.
-fn names(directory: &Path, ending: &str) -> BTreeSet<String> {
+pub(crate) fn names(directory: &Path, ending: &str) -> BTreeSet<String> {
     let Ok(entries) = fs::read_dir(directory) else { return BTreeSet::new() };
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.ends_with(ending) && !name.starts_with('.')).collect()
 }
 
-fn read_json(path: PathBuf) -> Value {
+pub(crate) fn read_json(path: PathBuf) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
@@ -76,14 +76,14 @@ fn handed_out(out: &Path) -> BTreeMap<String, Vec<String>> {
 }
 
 /// Submits a message as an application does: content first, then the envelope by a rename.
-fn submit(inbox: &Path, name: &str, envelope: &Value, content: &[u8]) {
+pub(crate) fn submit(inbox: &Path, name: &str, envelope: &Value, content: &[u8]) {
     fs::create_dir_all(inbox).unwrap();
     fs::write(inbox.join(format!("{name}.content")), content).unwrap();
     fs::write(inbox.join(".being-written"), envelope.to_string()).unwrap();
     fs::rename(inbox.join(".being-written"), inbox.join(format!("{name}.json"))).unwrap();
 }
 
-fn envelope() -> Value {
+pub(crate) fn envelope() -> Value {
     json!({
         "version": 1, "kind": "message", "originator": "C=FR;A=OTHER;P=DEST;S=GATEWAY",
         "content_identifier": "order",
