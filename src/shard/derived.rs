@@ -250,6 +250,8 @@ impl<E: Engine> Shard<E> {
         let Part { staging, chunks, lead, apdu_start, apdu_size, .. } = part;
         let head = if streamed { &lead[..] } else { &staging[..] };
         let mut kept = Kept::new(&self.kept_total);
+        // The chunks before the last were not kept: nor may that one be.
+        kept.clear();
         let arrival = Arrival {
             source: match index {
                 0 => Source::Derivation(slot as u32),
