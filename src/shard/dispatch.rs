@@ -45,12 +45,12 @@ impl<E: Engine> Shard<E> {
 
     fn dispatch(&mut self, connector: ConnectorIndex) {
         let index = usize::from(connector.0);
+        self.expire_queued(connector);
         if self.connectors[index].resume_at > self.now.instant {
             return;
         }
         let snapshot = std::sync::Arc::clone(&self.snapshot);
         self.expire_interrupted(connector);
-        self.expire_queued(connector);
         while !self.connectors[index].interrupted.is_empty()
             && let Some(&key) = self.connectors[index].idle.last()
             && self.resume_next(connector, key)

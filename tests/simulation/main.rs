@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
 
+mod policy;
 mod reports;
 
 use std::cell::RefCell;
