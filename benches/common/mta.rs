@@ -85,6 +85,7 @@ impl Mta {
                 domain: &self.domain,
                 mta_name: "relay",
                 arrived: ARRIVED,
+                defers: true,
                 is_internal: false,
                 quirks: &self.quirks,
             };

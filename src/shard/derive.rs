@@ -412,3 +412,23 @@ fn bounded(derivation: Derivation, kind: ApduKind, count: u8) -> Derivation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_ends_in_a_report_and_a_report_in_nothing() {
+        let report = |why| Derivation::Report(Verdict::NonDelivery(why));
+        let (last, beyond) = (DERIVATION_COUNT_MAX - 1, DERIVATION_COUNT_MAX);
+        for copy in [Derivation::Redirection(0), Derivation::Expansion(3), Derivation::Copy] {
+            assert_eq!(bounded(copy, ApduKind::Message, last), copy);
+            let ended = bounded(copy, ApduKind::Message, beyond);
+            assert_eq!(ended, report(NonDelivery::LOOP_DETECTED));
+            let ended = bounded(copy, ApduKind::Report, beyond);
+            assert_eq!(ended, Derivation::Discard(NonDelivery::LOOP_DETECTED));
+        }
+        let expired = report(NonDelivery::MAXIMUM_TIME_EXPIRED);
+        assert_eq!(bounded(expired, ApduKind::Message, u8::MAX), expired);
+    }
+}

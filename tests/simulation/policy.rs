@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use p1relay::base::clock::WallTime;
 use p1relay::endpoint::{Endpoint, EndpointConfig};
 use p1relay::io::simulated::{Disk, Simulated, World, WorldConfig};
 use p1relay::mta::policy::{
@@ -46,11 +47,21 @@ struct Scene {
 impl Scene {
     /// `COUNT` messages to these recipients are about to be sent; nobody but the relay listens.
     fn new(settings: Settings, recipients: &[&str]) -> Scene {
+        Scene::deferring(settings, recipients, None)
+    }
+
+    /// The same, of messages that are deferred for so long.
+    fn deferring(settings: Settings, recipients: &[&str], deferral: Option<Duration>) -> Scene {
         let world = World::new(WorldConfig::new(11));
         let ledger = Rc::new(RefCell::new(Ledger::default()));
         let disk = Disk::new();
         let relay = Solo::open(world.engine_on(&disk), settings, IDENTITY).unwrap();
-        let source = Source::to(recipients, &world, &ledger, COUNT);
+        let mut source = Source::to(recipients, &world, &ledger, COUNT);
+        source.stays = true;
+        // Only the envelope names all recipients, as of blind copies.
+        let first = Source::to(&recipients[..1], &world, &ledger, COUNT);
+        source.contents = (recipients.len() > 1).then_some(first.templates);
+        source.deferred_until = deferral.map(|time| until(&world, time));
         let source = endpoint(&world, "SOURCE", "RELAY", Some((address(1), 2)), source);
         let own = |name: &str| (name.to_owned(), format!("{name} password"));
         let config = EndpointConfig {
@@ -81,6 +92,11 @@ impl Scene {
         }
         panic!("{:?}", self.relay.counters());
     }
+}
+
+/// So long from now, in whole seconds.
+fn until(world: &World, time: Duration) -> WallTime {
+    WallTime((world.now().wall.0 + time.as_millis() as i64) / 1000 * 1000)
 }
 
 fn arrived(ledger: &Ledger) -> u64 {
@@ -172,4 +188,30 @@ fn what_a_partner_of_1984_cannot_be_given_is_reported_and_the_rest_is_sent() {
         .run_until(|ledger, _| arrived(ledger) == COUNT && ledger.reports.len() as u64 == COUNT);
     assert_eq!((counters.reports_unsuitable, counters.held_unreadable), (COUNT, 0));
     assert!(scene.ledger.borrow().arrivals.values().all(|count| *count == 1));
+}
+
+#[test]
+fn a_deferred_message_waits_here_for_its_time_also_over_a_restart() {
+    let deferral = Duration::from_secs(60);
+    let mut scene = Scene::deferring(settings(), &["C=FR;A=SINK;S=DURAND"], Some(deferral));
+    scene.sink.listen(address(3)).unwrap();
+    let began = scene.world.now();
+    let until = until(&scene.world, deferral);
+    while scene.world.now().instant.since(began.instant) < Duration::from_secs(20) {
+        scene.source.turn(None).unwrap();
+        assert!(scene.relay.turn().unwrap());
+        scene.sink.turn(None).unwrap();
+        assert!(scene.world.advance());
+    }
+    let counters = scene.relay.counters();
+    assert_eq!((counters.deferred, counters.queued), (COUNT, 0), "{counters:?}");
+    scene.disk = scene.disk.crash_image(3);
+    let mut settings = settings();
+    settings.listen = vec![address(2)];
+    scene.relay = Solo::open(scene.world.engine_on(&scene.disk), settings, IDENTITY).unwrap();
+    assert_eq!(scene.relay.counters().deferred, COUNT);
+    let counters = scene.run_until(|ledger, _| arrived(ledger) == COUNT);
+    let now = scene.world.now().wall;
+    assert!((until.0..until.0 + 5_000).contains(&now.0), "{now:?}, {until:?}");
+    assert_eq!((counters.deferred, counters.in_doubt_recovered), (0, 0), "{counters:?}");
 }
