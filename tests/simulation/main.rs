@@ -206,7 +206,7 @@ impl Script for Source {
             let time = element(&utc_time(time));
             apdu = Lease::copied(&message(&apdu, &time, &apdu));
         }
-        if let Some(contents) = &self.contents {
+        if let Some(contents) = &mut self.contents {
             apdu = Lease::copied(&message(&apdu, &[], &contents[kind].instance(number, 0)));
         }
         self.identifiers.insert(number, local_identifier(&apdu));

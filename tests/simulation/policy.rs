@@ -78,6 +78,16 @@ impl Scene {
         Scene { world, disk, ledger, relay, source, sink }
     }
 
+    fn run_for(&mut self, time: Duration) {
+        let began = self.world.now().instant;
+        while self.world.now().instant.since(began) < time {
+            self.source.turn(None).unwrap();
+            assert!(self.relay.turn().unwrap());
+            self.sink.turn(None).unwrap();
+            assert!(self.world.advance());
+        }
+    }
+
     fn run_until(&mut self, is_over: impl Fn(&Ledger, &CounterValues) -> bool) -> CounterValues {
         for _ in 0..400_000 {
             self.source.turn(None).unwrap();
@@ -139,7 +149,8 @@ fn what_expires_is_reported_and_an_expired_report_is_discarded() {
     assert!((Duration::from_secs(80)..Duration::from_secs(100)).contains(&took), "{took:?}");
     assert_eq!((counters.reports_expired, counters.reports_discarded), (COUNT, COUNT));
     assert_eq!((arrived(&scene.ledger.borrow()), counters.expired_in_doubt), (0, 0));
-    // Nothing is left in the store.
+    // Nothing is left in the store, once the last outcomes are durable.
+    scene.run_for(Duration::from_secs(1));
     let image = scene.disk.crash_image(1);
     let world = World::new(WorldConfig::new(1));
     let again = Solo::open(world.engine_on(&image), settings, IDENTITY).unwrap();
@@ -153,11 +164,7 @@ fn a_restart_neither_delays_expiry_nor_loses_its_report() {
     let mut scene = Scene::new(settings.clone(), &["C=FR;A=SINK;S=DURAND"]);
     scene.source.listen(address(4)).unwrap();
     let began = scene.world.now();
-    while scene.world.now().instant.since(began.instant) < Duration::from_secs(20) {
-        scene.source.turn(None).unwrap();
-        assert!(scene.relay.turn().unwrap());
-        assert!(scene.world.advance());
-    }
+    scene.run_for(Duration::from_secs(20));
     assert_eq!(scene.relay.counters().queued, COUNT);
     let image = scene.disk.crash_image(2);
     scene.disk = image.clone();
@@ -195,14 +202,8 @@ fn a_deferred_message_waits_here_for_its_time_also_over_a_restart() {
     let deferral = Duration::from_secs(60);
     let mut scene = Scene::deferring(settings(), &["C=FR;A=SINK;S=DURAND"], Some(deferral));
     scene.sink.listen(address(3)).unwrap();
-    let began = scene.world.now();
     let until = until(&scene.world, deferral);
-    while scene.world.now().instant.since(began.instant) < Duration::from_secs(20) {
-        scene.source.turn(None).unwrap();
-        assert!(scene.relay.turn().unwrap());
-        scene.sink.turn(None).unwrap();
-        assert!(scene.world.advance());
-    }
+    scene.run_for(Duration::from_secs(20));
     let counters = scene.relay.counters();
     assert_eq!((counters.deferred, counters.queued), (COUNT, 0), "{counters:?}");
     scene.disk = scene.disk.crash_image(3);
