@@ -36,7 +36,7 @@ impl Subject<'_, '_> {
             Some(route.connector)
         });
         let chosen = chosen.map(|connector| Route { connector, is_local });
-        Ok(chosen.ok_or(match worst {
+        Ok(chosen.ok_or_else(|| match worst {
             Some(Obstacle::Loop) => NonDelivery::LOOP_DETECTED,
             Some(Obstacle::Size) => NonDelivery::CONTENT_TOO_LONG,
             Some(Obstacle::ContentType) => NonDelivery::CONTENT_TYPE_NOT_SUPPORTED,
@@ -45,7 +45,7 @@ impl Subject<'_, '_> {
     }
 
     /// Among equally specific routes without an obstacle: links that work first, then the cheapest.
-    #[inline]
+    #[inline(always)]
     fn choose(&self, candidates: &[Candidate], worst: &mut Option<Obstacle>) -> Option<Route> {
         let free = candidates.iter().filter_map(|candidate| {
             let facts = (self.context.connector)(candidate.connector);
@@ -60,7 +60,7 @@ impl Subject<'_, '_> {
         free.min_by_key(|(is_retrying, cost, _)| (*is_retrying, *cost)).map(|(.., route)| route)
     }
 
-    #[inline]
+    #[inline(always)]
     fn obstacle(&self, facts: &ConnectorFacts<'_>) -> Option<Obstacle> {
         let is_visited = |domain| domain != self.context.domain && self.trace.has_visited(domain);
         if facts.domain.is_some_and(is_visited) {
