@@ -7,7 +7,9 @@ use p1relay::base::clock::WallTime;
 use p1relay::mta::derive::{
     Acting, Derivation, Derived, Verdict, companion, derive, derive_report, needs_content,
 };
-use p1relay::mta::policy::{DistributionList, Policy, RecipientRedirection, ReportPolicy};
+use p1relay::mta::policy::{
+    DistributionList, Policy, RecipientRedirection, ReportPolicy, SubmitPermission,
+};
 use p1relay::p1::build::{self, MessageBuilder, ProbeBuilder, RecipientFields};
 use p1relay::p1::domain::GlobalDomainIdentifier;
 use p1relay::p1::history;
@@ -88,22 +90,31 @@ fn message(recipients: Vec<RecipientFields>) -> Vec<u8> {
 }
 
 fn policy() -> Policy {
-    Policy {
-        redirections: vec![RecipientRedirection { from: address(SECOND), to: address(OWNER) }],
-        lists: vec![DistributionList {
-            address: address(LIST),
-            members: vec![address(FIRST), address(SECOND), address(LIST)],
-            owner: Some(address(OWNER)),
-            report_policy: ReportPolicy::Originator,
-        }],
-        ..Policy::default()
-    }
+    with_report_policy(ReportPolicy::Originator)
 }
 
 fn with_report_policy(report_policy: ReportPolicy) -> Policy {
-    let mut policy = policy();
-    policy.lists[0].report_policy = report_policy;
-    policy
+    of_list(vec![address(FIRST), address(SECOND), address(LIST)], report_policy)
+}
+
+fn with_members(members: Vec<OrAddress>) -> Policy {
+    of_list(members, ReportPolicy::Originator)
+}
+
+fn of_list(members: Vec<OrAddress>, report_policy: ReportPolicy) -> Policy {
+    let redirection = RecipientRedirection { from: address(SECOND), to: address(OWNER) };
+    Policy {
+        redirections: vec![redirection].into(),
+        lists: vec![DistributionList {
+            address: address(LIST),
+            members,
+            owner: Some(address(OWNER)),
+            submit_permission: SubmitPermission::Anyone,
+            report_policy,
+        }]
+        .into(),
+        ..Policy::default()
+    }
 }
 
 fn domain() -> GlobalDomainIdentifier {
@@ -757,8 +768,7 @@ fn time_is_linear_in_recipients_and_members() {
         let one = RecipientFields { extensions: used_alternate(), ..recipient(FIRST, 0xa8) };
         let is_expansion = derivation == Derivation::Expansion(0);
         let apdu = message(vec![one; if is_expansion { 1 } else { count }]);
-        let mut policy = policy();
-        policy.lists[0].members = vec![address(FIRST); count];
+        let policy = with_members(vec![address(FIRST); count]);
         let scan = scanned(&apdu);
         let recipients: Vec<u16> = (0..scan.recipients.len() as u16).collect();
         let (mut out, mut patched) = (Vec::new(), Patched::new());
@@ -809,11 +819,10 @@ fn what_we_would_not_take_in_is_not_derived() {
 #[test]
 fn a_list_too_long_for_an_envelope_is_refused() {
     let apdu = message(vec![recipient(LIST, 0xa8)]);
-    let mut policy = policy();
-    policy.lists[0].members = vec![address(FIRST); 4097];
+    let policy = with_members(vec![address(FIRST); 4097]);
     let outcome =
         with_acting(&policy, |acting| derived_by(&apdu, &[0], Derivation::Expansion(0), acting));
     assert!(matches!(outcome, Err(p1relay::p1::Error::TooMany { maximum: 4096, .. })));
-    policy.lists[0].members.clear();
+    let policy = with_members(Vec::new());
     assert_eq!(derived(&apdu, &[0], Derivation::Expansion(0), &policy), None);
 }

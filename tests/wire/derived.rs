@@ -3,7 +3,9 @@
 
 use p1relay::base::clock::WallTime;
 use p1relay::mta::derive::{Acting, Derivation, Derived, Verdict, derive};
-use p1relay::mta::policy::{DistributionList, Policy, RecipientRedirection, ReportPolicy};
+use p1relay::mta::policy::{
+    DistributionList, Policy, RecipientRedirection, ReportPolicy, SubmitPermission,
+};
 use p1relay::p1::non_delivery::NonDelivery;
 use p1relay::p1::patch::Patched;
 use p1relay::p1::scan::{Scan, scan};
@@ -19,13 +21,16 @@ const OWNER: &str = "C=FR;A=OTHER;P=LISTS;S=OWNER";
 
 fn derived(subject: &[u8], recipients: &[u16], derivation: Derivation) -> Vec<u8> {
     let policy = Policy {
-        redirections: vec![RecipientRedirection { from: address(DURAND), to: address(MARTIN) }],
+        redirections: vec![RecipientRedirection { from: address(DURAND), to: address(MARTIN) }]
+            .into(),
         lists: vec![DistributionList {
             address: address(LIST),
             members: vec![address(DURAND), address(MARTIN)],
             owner: Some(address(OWNER)),
+            submit_permission: SubmitPermission::Anyone,
             report_policy: ReportPolicy::Owner,
-        }],
+        }]
+        .into(),
         ..Policy::default()
     };
     let acting = Acting {
