@@ -249,8 +249,8 @@ impl<E: Engine> Shard<E> {
         let settled = [Settlement { reference, target, outcome }];
         let Part { staging, chunks, lead, apdu_start, apdu_size, .. } = part;
         let head = if streamed { &lead[..] } else { &staging[..] };
+        // What went ahead into the log is fetched when it is sent.
         let mut kept = Kept::new(&self.kept_total);
-        // The chunks before the last were not kept: nor may that one be.
         kept.clear();
         let arrival = Arrival {
             source: match index {

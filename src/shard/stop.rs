@@ -116,6 +116,7 @@ impl<E: Engine> Shard<E> {
         let patience_ends = self.stop_began + TRANSFER_PATIENCE;
         let quiet = self.connections.len() == 0
             && (self.put_off.is_empty() || self.now.instant > patience_ends)
+            && !self.derivations.is_fetching()
             && !self.logs.iter().any(Log::has_uncommitted)
             && !self.routes.iter().flatten().any(super::mail::Route::is_behind)
             && self.shared.mailboxes[usize::from(self.index)].is_empty();

@@ -271,6 +271,7 @@ impl Draft {
             subject_intermediate_trace: None,
             content_type: None,
             content_identifier: None,
+            subject_fields: &[],
             returned_content: None,
             content_extensions: &[],
             recipients: vec![ReportedRecipient {
@@ -282,6 +283,7 @@ impl Draft {
                 report_type: ReportType::NonDelivery { reason: 1, diagnostic: Some(0) },
                 originally_intended_recipient_name: None,
                 supplementary_information: None,
+                extensions: &[],
             }],
         }
         .build()
