@@ -261,7 +261,6 @@ impl Draft {
         let mut subject = Vec::new();
         encode_mts_identifier(&from, "subject", &mut subject);
         ReportBuilder {
-            subject_fields: &[],
             domain: from,
             local_identifier: "1",
             report_destination_name: &destination,
@@ -275,7 +274,6 @@ impl Draft {
             returned_content: None,
             content_extensions: &[],
             recipients: vec![ReportedRecipient {
-                extensions: &[],
                 actual_recipient_name: &or_name(AT_ACME),
                 originally_specified_number: 1,
                 indicators: 0x88,

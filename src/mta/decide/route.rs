@@ -36,7 +36,10 @@ impl Subject<'_, '_> {
             Some(route.connector)
         });
         let chosen = chosen.map(|connector| Route { connector, is_local });
-        Ok(chosen.ok_or_else(|| match worst {
+        if let Some(connector) = chosen {
+            return Ok(Ok(connector));
+        }
+        Ok(Err(match worst {
             Some(Obstacle::Loop) => NonDelivery::LOOP_DETECTED,
             Some(Obstacle::Size) => NonDelivery::CONTENT_TOO_LONG,
             Some(Obstacle::ContentType) => NonDelivery::CONTENT_TYPE_NOT_SUPPORTED,
