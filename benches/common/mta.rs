@@ -23,7 +23,7 @@ pub(crate) struct Mta {
     elements: Vec<u8>,
     patched: Patched,
     quirks: Quirks,
-    policy: Policy,
+    policy: Box<Policy>,
 }
 
 impl Mta {
@@ -55,7 +55,7 @@ impl Mta {
             elements: Vec::new(),
             patched: Patched::new(),
             quirks: Quirks::default(),
-            policy: Policy::default(),
+            policy: Box::default(),
         }
     }
 
@@ -85,6 +85,7 @@ impl Mta {
                 domain: &self.domain,
                 mta_name: "relay",
                 arrived: ARRIVED,
+                defers: true,
                 is_internal: false,
                 quirks: &self.quirks,
             };

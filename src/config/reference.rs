@@ -25,8 +25,8 @@ pub fn reference() -> String {
     }
     text.push_str(
         "¹ the default of the X.400 Connector of Microsoft Exchange Server 5.5, as its article Q234157 gives \
-         it; the others are our own.\n\n\
-         ² the maximum time to forced non-delivery of F.410 (unverified).\n",
+         it.\n\n\
+         ² the maximum time to forced non-delivery of F.410 (unverified). The others are our own.\n",
     );
     text
 }

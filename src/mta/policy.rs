@@ -47,7 +47,10 @@ impl Expiry {
             Priority::Normal => self.normal,
             Priority::NonUrgent => self.non_urgent,
         };
-        WallTime(arrived.0.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)))
+        let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        let milliseconds =
+            seconds.saturating_mul(1000).saturating_add(i64::from(time.subsec_millis()));
+        WallTime(arrived.0.saturating_add(milliseconds))
     }
 }
 

@@ -11,6 +11,7 @@ use crate::base::clock::WallTime;
 use crate::p1::domain::GlobalDomainIdentifier;
 use crate::p1::patch::{InternalTraceChange, Patched, RelayChanges, patch};
 use crate::p1::scan::{Responsibility, Scan};
+use crate::p1::time::wall_time;
 use crate::p1::trace::{Supplied, encode_internal_trace_element, encode_trace_element};
 
 /// Who relays, to whom.
@@ -21,6 +22,8 @@ pub struct Relay<'a> {
     pub mta_name: &'a str,
     /// When the APDU came in.
     pub arrived: WallTime,
+    /// Whether a message that came in before its deferred-delivery-time has waited for it here.
+    pub defers: bool,
     /// Whether the partner stands in our domain.
     pub is_internal: bool,
     /// What the partner wants otherwise.
@@ -40,8 +43,14 @@ pub fn prepare(
     elements.clear();
     let came_from_outside =
         !scan.trace.last().is_some_and(|last| relay.domain.is_named_by(last.domain.octets(apdu)));
-    let supplied =
-        Supplied { time_format: relay.quirks.time_format, ..Supplied::relayed(relay.arrived) };
+    let deferred = scan.deferred_delivery_time.filter(|_| relay.defers);
+    let supplied = Supplied {
+        time_format: relay.quirks.time_format,
+        deferred: deferred
+            .and_then(|time| wall_time(time.octets(apdu)))
+            .filter(|time| *time > relay.arrived),
+        ..Supplied::relayed(relay.arrived)
+    };
     if came_from_outside {
         encode_trace_element(relay.domain, supplied, elements);
     }

@@ -84,11 +84,13 @@ pub(super) fn encode_standard_extension_type(number: i64, out: &mut Vec<u8>) {
     });
 }
 
-/// DomainSuppliedInformation or MTASuppliedInformation with nothing but what must be there.
+/// DomainSuppliedInformation or MTASuppliedInformation: what must be there, and deferral.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Supplied {
     /// Arrival-time.
     pub arrival: WallTime,
+    /// Deferred-time: until when it was deferred, if it was.
+    pub deferred: Option<WallTime>,
     /// Routing-action.
     pub action: RoutingAction,
     /// How the time is written.
@@ -98,16 +100,21 @@ pub struct Supplied {
 impl Supplied {
     /// Relayed, at this time.
     pub fn relayed(arrival: WallTime) -> Supplied {
-        Supplied { arrival, action: RoutingAction::Relayed, time_format: TimeFormat::default() }
+        let (action, time_format) = (RoutingAction::Relayed, TimeFormat::default());
+        Supplied { arrival, deferred: None, action, time_format }
     }
 
-    /// A SET of arrival-time `[0]` and routing-action `[2]`, in the order of their tags.
-    fn encoded(&self) -> SmallVec<[u8; 24]> {
-        let time = self.time_format.utc_time(self.arrival);
-        let size = time.len() as u8;
-        let mut octets = SmallVec::from_slice(&[0x31, size + 5, 0x80, size]);
-        octets.extend_from_slice(&time);
+    /// A SET of arrival-time `[0]`, deferred-time `[1]` and routing-action `[2]`, in the order of their tags.
+    fn encoded(&self) -> SmallVec<[u8; 48]> {
+        let mut octets = SmallVec::from_slice(&[0x31, 0]);
+        for (tag, time) in [(0x80, Some(self.arrival)), (0x81, self.deferred)] {
+            let Some(time) = time else { continue };
+            let time = self.time_format.utc_time(time);
+            octets.extend_from_slice(&[tag, time.len() as u8]);
+            octets.extend_from_slice(&time);
+        }
         octets.extend_from_slice(&[0x82, 1, self.action as u8]);
+        octets[1] = (octets.len() - 2) as u8;
         octets
     }
 }
@@ -139,6 +146,17 @@ mod tests {
             b"\x30\x41\xa0\x03\x02\x01\x26\xa2\x3a\x30\x38\
               \x30\x36\x63\x16\x61\x04\x13\x02XX\x62\x06\x13\x04TEST\x13\x06PPTEST\x16\x08pp1.test\
               \x31\x12\x80\x0d261123234037Z\x82\x01\x00"
+        );
+    }
+
+    #[test]
+    fn deferral_stands_between_arrival_and_action() {
+        let arrival = wall_time(b"261123234037Z").unwrap();
+        let deferred = wall_time(b"261124080000Z");
+        let octets = Supplied { deferred, ..Supplied::relayed(arrival) }.encoded();
+        assert_eq!(
+            octets[..],
+            b"\x31\x21\x80\x0d261123234037Z\x81\x0d261124080000Z\x82\x01\x00"[..]
         );
     }
 

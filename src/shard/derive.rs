@@ -15,6 +15,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::time::Duration;
 
 use slab::Slab;
 use smallvec::SmallVec;
@@ -25,7 +26,7 @@ use super::mail::Mail;
 use super::queue::{Attempt, Queued};
 use super::token::Subject;
 use crate::base::buffer::Lease;
-use crate::base::clock::WallTime;
+use crate::base::clock::{Instant, WallTime};
 use crate::base::limits::{
     DERIVATION_COUNT_MAX, DERIVING_COUNT_MAX, DERIVING_RESIDENT_COUNT_MAX, ENVELOPE_SIZE_MAX,
     EXTERNAL_OVERHEAD_SIZE_MAX, FETCH_SIZE,
@@ -36,6 +37,9 @@ use crate::mta::derive::{Derivation, Verdict};
 use crate::p1::non_delivery::NonDelivery;
 use crate::p1::scan::{ApduKind, Progress, scan, scan_prefix};
 use crate::store::Outcome;
+
+/// How soon a log that had no room is asked again.
+const STALLED_RETRY: Duration = Duration::from_millis(50);
 
 /// What is to be done about a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,16 +60,19 @@ pub(crate) struct Derivations {
     working: Slab<Option<Box<Work>>>,
     /// Those that can go on, by slot.
     ready: Vec<usize>,
-    /// Those that the log had no room for.
+    /// Those that the log had no room for, and when it is asked again.
     stalled: Vec<usize>,
+    stalled_until: Instant,
+    /// Reads under way.
+    fetch_count: usize,
     resident_count: usize,
 }
 
 impl Derivations {
-    /// Whether there is nothing to do.
-    fn is_idle(&self) -> bool {
+    /// Whether there is nothing to do now.
+    pub(super) fn is_idle(&self, now: Instant) -> bool {
         self.ready.is_empty()
-            && self.stalled.is_empty()
+            && (self.stalled.is_empty() || self.stalled_until > now)
             && (self.waiting.is_empty() || self.working.len() >= DERIVING_COUNT_MAX)
     }
 
@@ -79,9 +86,14 @@ impl Derivations {
         waiting.chain(working).any(is_delivery)
     }
 
-    /// Whether the log is to be asked again soon.
-    pub(super) fn is_stalled(&self) -> bool {
-        !self.stalled.is_empty()
+    /// When the log is asked again, if it had no room.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        (!self.stalled.is_empty()).then_some(self.stalled_until)
+    }
+
+    /// Whether the store is being read.
+    pub(super) fn is_fetching(&self) -> bool {
+        self.fetch_count > 0
     }
 
     /// Lets go of committed buffers: they are fetched when they are needed.
@@ -180,13 +192,16 @@ impl<E: Engine> Shard<E> {
 
     /// Begins what there is a place for, and goes on with what waited for the log.
     pub(super) fn derive_waiting(&mut self) {
+        let now = self.now.instant;
         // What was delivered is not begun again at the next start, where that can be avoided.
         let ends = self.is_stopping() && !self.derivations.has_delivered();
-        if self.derivations.is_idle() || ends {
+        if self.derivations.is_idle(now) || ends {
             return;
         }
-        let stalled = std::mem::take(&mut self.derivations.stalled);
-        self.derivations.ready.extend(stalled);
+        if self.derivations.stalled_until <= now {
+            let stalled = std::mem::take(&mut self.derivations.stalled);
+            self.derivations.ready.extend(stalled);
+        }
         loop {
             while let Some(slot) = self.derivations.ready.pop() {
                 self.proceed(slot);
@@ -209,6 +224,8 @@ impl<E: Engine> Shard<E> {
 
     /// Octets of a subject have been read; `None`: they cannot be.
     pub(super) fn derivation_fetched(&mut self, slot: usize, octets: Option<Lease>) {
+        let fetch_count = &mut self.derivations.fetch_count;
+        *fetch_count = fetch_count.saturating_sub(1);
         let Some(Some(work)) = self.derivations.working.get_mut(slot) else { return };
         let Some(octets) = octets else {
             let Some(work) = self.derivations.working.remove(slot) else { return };
@@ -250,6 +267,7 @@ impl<E: Engine> Shard<E> {
                 let (reference, offset) = (work.queued.reference, work.read_size as u64);
                 let size = work.read_end.saturating_sub(work.read_size).min(FETCH_SIZE);
                 self.derivations.working[slot] = Some(work);
+                self.derivations.fetch_count += 1;
                 let transfer = Subject::Derivation(slot as u32).to_word();
                 let owner = self.index;
                 let mail = Mail::FetchRequest { owner, transfer, reference, offset, size };
@@ -257,8 +275,11 @@ impl<E: Engine> Shard<E> {
             }
             Step::Stall => {
                 self.derivations.working[slot] = Some(work);
+                if self.derivations.stalled.is_empty() {
+                    self.derivations.stalled_until = self.now.instant + STALLED_RETRY;
+                    self.release_buffers();
+                }
                 self.derivations.stalled.push(slot);
-                self.release_buffers();
             }
             Step::Wait => self.derivations.working[slot] = Some(work),
             step => {
@@ -402,5 +423,25 @@ fn bounded(derivation: Derivation, kind: ApduKind, count: u8) -> Derivation {
         ApduKind::Message | ApduKind::Probe => {
             Derivation::Report(Verdict::NonDelivery(NonDelivery::LOOP_DETECTED))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_ends_in_a_report_and_a_report_in_nothing() {
+        let report = |why| Derivation::Report(Verdict::NonDelivery(why));
+        let (last, beyond) = (DERIVATION_COUNT_MAX - 1, DERIVATION_COUNT_MAX);
+        for copy in [Derivation::Redirection(0), Derivation::Expansion(3), Derivation::Copy] {
+            assert_eq!(bounded(copy, ApduKind::Message, last), copy);
+            let ended = bounded(copy, ApduKind::Message, beyond);
+            assert_eq!(ended, report(NonDelivery::LOOP_DETECTED));
+            let ended = bounded(copy, ApduKind::Report, beyond);
+            assert_eq!(ended, Derivation::Discard(NonDelivery::LOOP_DETECTED));
+        }
+        let expired = report(NonDelivery::MAXIMUM_TIME_EXPIRED);
+        assert_eq!(bounded(expired, ApduKind::Message, u8::MAX), expired);
     }
 }

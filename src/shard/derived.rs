@@ -257,7 +257,9 @@ impl<E: Engine> Shard<E> {
         let settled = [Settlement { reference, target, outcome }];
         let Part { staging, chunks, lead, apdu_start, apdu_size, .. } = part;
         let head = if streamed { &lead[..] } else { &staging[..] };
+        // What went ahead into the log is fetched when it is sent.
         let mut kept = Kept::new(&self.kept_total);
+        kept.clear();
         let arrival = Arrival {
             source: match index {
                 0 => Source::Derivation(slot as u32),

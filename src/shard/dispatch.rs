@@ -25,6 +25,7 @@ use crate::mta::decide::{Hop, Target};
 use crate::mta::derive::{Derivation, Verdict};
 use crate::mta::downgrade::{Outgoing as Prepared, Rest, prepare_1984};
 use crate::mta::metadata;
+use crate::mta::policy::Deferral;
 use crate::mta::prepare::{Relay, prepare};
 use crate::osi::rtse::TransferRefusal;
 use crate::osi::stack::ApplicationContext;
@@ -45,6 +46,7 @@ impl<E: Engine> Shard<E> {
 
     fn dispatch(&mut self, connector: ConnectorIndex) {
         let index = usize::from(connector.0);
+        self.expire_queued(connector);
         if self.connectors[index].resume_at > self.now.instant {
             return;
         }
@@ -53,7 +55,6 @@ impl<E: Engine> Shard<E> {
         }
         let snapshot = std::sync::Arc::clone(&self.snapshot);
         self.expire_interrupted(connector);
-        self.expire_queued(connector);
         while !self.connectors[index].interrupted.is_empty()
             && let Some(&key) = self.connectors[index].idle.last()
             && self.resume_next(connector, key)
@@ -252,6 +253,7 @@ impl<E: Engine> Shard<E> {
             domain: &self.snapshot.settings.domain,
             mta_name: &self.snapshot.settings.mta_name,
             arrived: sending.queued.arrived,
+            defers: self.snapshot.settings.policy.deferral == Deferral::Hold,
             is_internal: self.snapshot.is_internal(connector),
             quirks: &settings.quirks,
         };

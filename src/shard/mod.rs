@@ -342,20 +342,24 @@ impl<E: Engine> Shard<E> {
     fn next_deadline(&self) -> Option<Instant> {
         // After a restart there may be work, and a log that is ready or full, without any completion to
         // come.
-        if !self.active.is_empty() || (!self.accepting && !self.logs[0].is_preparing()) {
+        let derives = !self.derivations.is_idle(self.now.instant) && !self.is_stopping();
+        if !self.active.is_empty() || derives || (!self.accepting && !self.logs[0].is_preparing()) {
             return Some(self.now.instant);
         }
         let behind = self.routes.iter().flatten().any(Route::is_behind);
         let waiting = behind
             || !self.blocked.is_empty()
             || !self.put_off.is_empty()
-            || self.is_submission_put_off()
-            || self.derivations.is_stalled();
+            || self.is_submission_put_off();
         let soon = (waiting || self.is_waiting_to_stop()).then(|| self.now.instant + RETRY_SOON);
         let confirmation = self.held_confirmations.deadline();
         let deferred = self.deferred.deadline(self.now);
+        let derived = self.derivations.deadline();
         let (timer, events) = (self.timers.next_deadline(), self.tracker.deadline());
-        [timer, self.flush_at, confirmation, deferred, events, soon].into_iter().flatten().min()
+        [timer, self.flush_at, confirmation, deferred, derived, events, soon]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn completed(&mut self, completion: Completion<E::Detached>) {

@@ -118,6 +118,7 @@ impl<E: Engine> Shard<E> {
             && (self.put_off.is_empty() || self.now.instant > patience_ends)
             && (!self.is_delivering() || self.now.instant > patience_ends)
             && (!self.derivations.has_delivered() || self.now.instant > patience_ends)
+            && !self.derivations.is_fetching()
             && !self.logs.iter().any(Log::has_uncommitted)
             && !self.routes.iter().flatten().any(super::mail::Route::is_behind)
             && self.shared.mailboxes[usize::from(self.index)].is_empty();

@@ -261,7 +261,6 @@ impl Draft {
         let mut subject = Vec::new();
         encode_mts_identifier(&from, "subject", &mut subject);
         ReportBuilder {
-            subject_fields: &[],
             domain: from,
             local_identifier: "1",
             report_destination_name: &destination,
@@ -271,10 +270,10 @@ impl Draft {
             subject_intermediate_trace: None,
             content_type: None,
             content_identifier: None,
+            subject_fields: &[],
             returned_content: None,
             content_extensions: &[],
             recipients: vec![ReportedRecipient {
-                extensions: &[],
                 actual_recipient_name: &or_name(AT_ACME),
                 originally_specified_number: 1,
                 indicators: 0x88,
@@ -282,6 +281,7 @@ impl Draft {
                 report_type: ReportType::NonDelivery { reason: 1, diagnostic: Some(0) },
                 originally_intended_recipient_name: None,
                 supplementary_information: None,
+                extensions: &[],
             }],
         }
         .build()

@@ -68,6 +68,7 @@ fn sent(apdu: &[u8], at_hand: &[u8], scan: &Scan, serves: &[usize]) -> Option<(V
         domain: &own,
         mta_name: "relay",
         arrived: ARRIVAL,
+        defers: true,
         is_internal: true,
         quirks: &quirks,
     };
@@ -161,6 +162,7 @@ fn the_beginning_of_a_large_message_will_do() {
         domain: &own,
         mta_name: "relay",
         arrived: ARRIVAL,
+        defers: true,
         is_internal: false,
         quirks: &quirks,
     };

@@ -89,35 +89,32 @@ fn message(recipients: Vec<RecipientFields>) -> Vec<u8> {
     message_with(recipients, &[], RETURN_CONTENT)
 }
 
-fn list() -> DistributionList {
-    DistributionList {
-        address: address(LIST),
-        members: vec![address(FIRST), address(SECOND), address(LIST)],
-        owner: Some(address(OWNER)),
-        submit_permission: SubmitPermission::default(),
-        report_policy: ReportPolicy::Originator,
-    }
-}
-
-fn with_list(list: DistributionList) -> Policy {
-    Policy {
-        redirections: vec![RecipientRedirection { from: address(SECOND), to: address(OWNER) }]
-            .into(),
-        lists: vec![list].into(),
-        ..Policy::default()
-    }
-}
-
 fn policy() -> Policy {
-    with_list(list())
+    with_report_policy(ReportPolicy::Originator)
 }
 
 fn with_report_policy(report_policy: ReportPolicy) -> Policy {
-    with_list(DistributionList { report_policy, ..list() })
+    of_list(vec![address(FIRST), address(SECOND), address(LIST)], report_policy)
 }
 
 fn with_members(members: Vec<OrAddress>) -> Policy {
-    with_list(DistributionList { members, ..list() })
+    of_list(members, ReportPolicy::Originator)
+}
+
+fn of_list(members: Vec<OrAddress>, report_policy: ReportPolicy) -> Policy {
+    let redirection = RecipientRedirection { from: address(SECOND), to: address(OWNER) };
+    Policy {
+        redirections: vec![redirection].into(),
+        lists: vec![DistributionList {
+            address: address(LIST),
+            members,
+            owner: Some(address(OWNER)),
+            submit_permission: SubmitPermission::Anyone,
+            report_policy,
+        }]
+        .into(),
+        ..Policy::default()
+    }
 }
 
 fn domain() -> GlobalDomainIdentifier {

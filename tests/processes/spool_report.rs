@@ -15,8 +15,8 @@ use support::port::Port;
 use crate::spool::{envelope, names, read_json, submit, wait_for};
 use crate::support::{Relay, Setting, Site, finish, program};
 
-const ARCHIVE: &str = "C=FR;A=ARCHIVE;S=CLERK";
-const SECOND: &str = "C=FR;A=ARCHIVE;S=SECOND";
+const ARCHIVE: &str = "C=DE;A=ARCHIVE;S=CLERK";
+const SECOND: &str = "C=DE;A=ARCHIVE;S=SECOND";
 
 /// A relay with two delivery points: `gateway`, which submits, and `archive`, which takes content type 22.
 /// Both stand at different shards.
@@ -38,7 +38,7 @@ impl Archive {
                  submit_directory = \"in\"\n\
                  address_space = [{ pattern = \"C=FR;A=OTHER;P=DEST\" }]\n\
                  [[connector]]\nname = \"archive\"\nkind = \"spool\"\ndirectory = \"archive\"\n\
-                 content_types = [22]\naddress_space = [{ pattern = \"C=FR;A=ARCHIVE\" }]\n";
+                 content_types = [22]\naddress_space = [{ pattern = \"C=DE;A=ARCHIVE\" }]\n";
         text += tables;
         fs::write(&config, text).unwrap();
         Archive { site, config }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
 
+mod policy;
 mod reports;
 
 use std::cell::RefCell;
@@ -14,7 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use p1relay::base::buffer::Lease;
-use p1relay::base::clock::Now;
+use p1relay::base::clock::{Now, WallTime};
+use p1relay::ber::{Tag, write};
 use p1relay::config::check;
 use p1relay::endpoint::template::{Template, TemplateConfig};
 use p1relay::endpoint::{Endpoint, EndpointConfig, Next, Script};
@@ -23,6 +25,7 @@ use p1relay::io::simulated::{Disk, Simulated, World, WorldConfig};
 use p1relay::mta::policy::Policy;
 use p1relay::osi::stack::StackConfig;
 use p1relay::p1::scan::{Priority, Scan, scan};
+use p1relay::p1::time::utc_time;
 use p1relay::shard::settings::{ConnectorSettings, Settings};
 use p1relay::shard::solo::Solo;
 
@@ -115,6 +118,12 @@ struct Source {
     again: Vec<u64>,
     identifiers: HashMap<u64, Vec<u8>>,
     confirmed: u64,
+    /// The deferred-delivery-time of what is sent.
+    deferred_until: Option<WallTime>,
+    /// Whose contents the messages have, if not their own.
+    contents: Option<Vec<Template>>,
+    /// Whether it stays when all is confirmed, to take what comes.
+    stays: bool,
 }
 
 impl Source {
@@ -145,6 +154,9 @@ impl Source {
             again: Vec::new(),
             identifiers: HashMap::new(),
             confirmed: 0,
+            deferred_until: None,
+            contents: None,
+            stays: false,
         }
     }
 }
@@ -153,6 +165,29 @@ fn local_identifier(apdu: &[u8]) -> Vec<u8> {
     let mut found = Scan::default();
     scan(apdu, &mut found).unwrap();
     found.mts_identifier.local_identifier.octets(apdu).to_vec()
+}
+
+/// A deferred-delivery-time.
+fn element(time: &[u8]) -> Vec<u8> {
+    let mut octets = Vec::new();
+    write::primitive(&mut octets, Tag::context(0), time);
+    octets
+}
+
+/// A message with the envelope of one and more in it, and the content of another.
+fn message(envelope_of: &[u8], more: &[u8], content_of: &[u8]) -> Vec<u8> {
+    let (mut found, mut other) = (Scan::default(), Scan::default());
+    scan(envelope_of, &mut found).unwrap();
+    scan(content_of, &mut other).unwrap();
+    let mut octets = Vec::new();
+    write::constructed(&mut octets, Tag::context(0), |out| {
+        write::constructed(out, Tag::SET, |out| {
+            out.extend_from_slice(found.envelope.content.octets(envelope_of));
+            out.extend_from_slice(more);
+        });
+        out.extend_from_slice(other.content.unwrap().octets(content_of));
+    });
+    octets
 }
 
 impl Script for Source {
@@ -167,7 +202,14 @@ impl Script for Source {
         };
         // One in sixteen is large.
         let kind = if number % 16 == 0 { 3 } else { (number % 3) as usize };
-        let apdu: Lease = self.templates[kind].instance(number, 0);
+        let mut apdu: Lease = self.templates[kind].instance(number, 0);
+        if let Some(time) = self.deferred_until {
+            let time = element(&utc_time(time));
+            apdu = Lease::copied(&message(&apdu, &time, &apdu));
+        }
+        if let Some(contents) = &mut self.contents {
+            apdu = Lease::copied(&message(&apdu, &[], &contents[kind].instance(number, 0)));
+        }
         self.identifiers.insert(number, local_identifier(&apdu));
         Next::Transfer { number, apdu }
     }
@@ -188,7 +230,7 @@ impl Script for Source {
     fn note(&mut self, _line: &str) {}
 
     fn is_finished(&self) -> bool {
-        self.confirmed == self.count
+        !self.stays && self.confirmed == self.count
     }
 }
 

@@ -21,7 +21,7 @@ const QUIET_S: u64 = 30;
 /// Turns in which everything must have happened.
 const TURN_COUNT_MAX: usize = 400_000;
 /// Seeds of one run of this test.
-const SEED_COUNT: u64 = 60;
+const SEED_COUNT: u64 = 500;
 
 /// Lets the network of a seed work until every recipient has a fate, and a while more; gives how many were
 /// delivered to, and how many reported.

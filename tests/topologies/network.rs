@@ -1,6 +1,7 @@
 //! Relays in a random connected network, each with an MTA of its own users.
 //!
-//! Routes back to the originator are right: they follow a tree. All others are chance: missing, roundabout,
+//! Routes back to the originator, and to the lists that reports on members go through, are right: they follow
+//! a tree. All others are chance: missing, roundabout,
 //! contradictory, in circles, of any cost.
 
 use std::cell::Ref;
@@ -75,30 +76,31 @@ struct PlannedConnector {
     domain: Option<usize>,
     /// Patterns with their costs.
     spaces: Vec<(String, u64)>,
+    message_size_max_kib: usize,
 }
 
 impl PlannedConnector {
     fn new(address: SocketAddr, domain: Option<usize>, spaces: &[&str]) -> PlannedConnector {
         let spaces = spaces.iter().map(|pattern| ((*pattern).to_owned(), 10)).collect();
-        PlannedConnector { address, domain, spaces }
+        PlannedConnector { address, domain, spaces, message_size_max_kib: 65_536 }
     }
 }
 
 impl Plan {
-    fn text(&self, random: &mut Random) -> String {
+    fn text(&self) -> String {
         let name = format!("R{}", self.index);
         let mut text = format!(
             "[mta]\nname = \"{name}\"\npassword = \"{name} password\"\ndomain = \"C=GB;A={name}\"\n\
              listen = [\"127.0.0.1:0\"]\nshards = 1\n"
         );
-        for (partner, PlannedConnector { address, domain, spaces }) in &self.connectors {
-            let size = if random.one_in(6) { 64 } else { 65_536 };
+        for (partner, planned) in &self.connectors {
+            let PlannedConnector { address, domain, spaces, message_size_max_kib } = planned;
             write!(
                 text,
                 "[[connector]]\nname = \"{partner}\"\nremote_mta_name = \"{partner}\"\n\
                  remote_password = \"{partner} password\"\naddress = [\"{address}\"]\n\
                  open_retry_delay_s = 0.02\nopen_retry_delay_s_max = 0.2\nidle_time_s = 5\n\
-                 message_size_max_kib = {size}\n"
+                 message_size_max_kib = {message_size_max_kib}\n"
             )
             .unwrap();
             if let Some(domain) = domain {
@@ -150,7 +152,12 @@ impl Network {
             let own = PlannedConnector::new(sink_address(index), None, &[&own]);
             plan.connectors.insert(format!("M{index}"), own);
             for &other in &neighbours[index] {
-                let entry = PlannedConnector::new(relay_address(other), Some(other), &[]);
+                let mut entry = PlannedConnector::new(relay_address(other), Some(other), &[]);
+                // Both sides agree; and reports, with the contents that they return, go by the tree.
+                let is_of_tree = parents[index] == other || parents[other] == index;
+                if !is_of_tree && (index + other) % 2 == 0 {
+                    entry.message_size_max_kib = 64;
+                }
                 plan.connectors.insert(format!("R{other}"), entry);
             }
             if index == 0 {
@@ -159,7 +166,9 @@ impl Network {
                 plan.connectors.insert("SOURCE".to_owned(), source);
             } else {
                 let way = plan.connectors.get_mut(&format!("R{}", parents[index])).unwrap();
-                way.spaces.push(("C=FR;A=ORIGIN".to_owned(), 10));
+                for space in ["C=FR;A=ORIGIN", "C=FR;A=LISTS"] {
+                    way.spaces.push((space.to_owned(), 10));
+                }
             }
             for domain in (0..=count).filter(|domain| *domain != index) {
                 for _ in 0..random.below(3) {
@@ -184,7 +193,7 @@ impl Network {
         }
         let lists: Vec<List> = (0..random.below(3))
             .map(|number| List {
-                address: format!("C=GB;A=R0;CN=LIST{number}"),
+                address: format!("C=FR;A=LISTS;CN=LIST{number}"),
                 members: (0..1 + random.below(6))
                     .map(|member| {
                         let domain = random.below(count as u64 + 1);
@@ -209,7 +218,7 @@ impl Network {
         let relays = plans
             .iter()
             .map(|plan| {
-                let text = plan.text(&mut random);
+                let text = plan.text();
                 plan_text += &text;
                 let settings = check(&text, Path::new("/")).unwrap_or_else(|problems| {
                     panic!("{text}\n{problems:?}");

@@ -27,7 +27,7 @@ fn derived(subject: &[u8], recipients: &[u16], derivation: Derivation) -> Vec<u8
             address: address(LIST),
             members: vec![address(DURAND), address(MARTIN)],
             owner: Some(address(OWNER)),
-            submit_permission: SubmitPermission::default(),
+            submit_permission: SubmitPermission::Anyone,
             report_policy: ReportPolicy::Owner,
         }]
         .into(),

@@ -66,6 +66,7 @@ pub(super) struct RecipientExtensions<'a> {
 }
 
 impl<'a> RecipientExtensions<'a> {
+    #[inline]
     pub(super) fn read(
         apdu: &'a [u8],
         scan: &Scan,

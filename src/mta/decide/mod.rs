@@ -29,6 +29,7 @@ mod special;
 
 use extensions::{EnvelopeExtensions, RecipientExtensions};
 use loops::Trace;
+use route::Route;
 
 /// What the decision is made by.
 pub struct Context<'a> {
@@ -155,13 +156,9 @@ pub fn decide(
 ) -> Result<(), Error> {
     decision.clear();
     let mut visited = std::mem::take(&mut decision.visited);
-    let subject = Subject {
-        apdu,
-        scan,
-        context,
-        extensions: EnvelopeExtensions::read(apdu, scan),
-        trace: Trace::read(apdu, scan, &mut visited),
-    };
+    let extensions = EnvelopeExtensions::read(apdu, scan);
+    let trace = Trace::read(apdu, scan, &mut visited);
+    let subject = Subject { apdu, scan, context, extensions: &extensions, trace: &trace };
     subject.set_times(decision);
     let outcome = subject.decide(only, decision);
     decision.visited = visited;
@@ -173,8 +170,8 @@ struct Subject<'a, 'c> {
     apdu: &'a [u8],
     scan: &'a Scan,
     context: &'a Context<'c>,
-    extensions: EnvelopeExtensions<'a>,
-    trace: Trace<'a>,
+    extensions: &'a EnvelopeExtensions<'a>,
+    trace: &'a Trace<'a>,
 }
 
 impl Subject<'_, '_> {
@@ -246,9 +243,10 @@ impl Subject<'_, '_> {
         if let Some(list) = self.context.policy.lists.find(destination)? {
             return Ok(Hop::Derive(Derivation::Expansion(list as u16)));
         }
-        Ok(self.route(destination)?.map_or_else(discard, Hop::Connector))
+        Ok(self.route(destination)?.map_or_else(discard, |route| Hop::Connector(route.connector)))
     }
 
+    #[inline]
     fn hop(&self, recipient: &Recipient) -> Result<Hop, Error> {
         let extensions = RecipientExtensions::read(self.apdu, self.scan, recipient);
         let or_name = recipient.or_name.octets(self.apdu);
@@ -261,6 +259,7 @@ impl Subject<'_, '_> {
         }
     }
 
+    #[inline]
     fn hop_or_obstacle(
         &self,
         recipient: &Recipient,
@@ -277,11 +276,11 @@ impl Subject<'_, '_> {
         if let Some(index) = policy.lists.find(or_name)? {
             return self.expansion(index);
         }
-        let connector = match self.route(or_name)? {
-            Ok(connector) => connector,
+        let Route { connector, is_local } = match self.route(or_name)? {
+            Ok(route) => route,
             Err(why) => return Ok(Err(why)),
         };
-        if !(self.context.connector)(connector).is_local {
+        if !is_local {
             return Ok(Ok(Hop::Connector(connector)));
         }
         if recipient.explicit_conversion.is_some() {

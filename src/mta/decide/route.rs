@@ -14,19 +14,32 @@ enum Obstacle {
     Loop,
 }
 
+/// A connector that takes the APDU.
+#[derive(Clone, Copy)]
+pub(super) struct Route {
+    pub(super) connector: ConnectorIndex,
+    /// Whether it delivers here.
+    pub(super) is_local: bool,
+}
+
 impl Subject<'_, '_> {
     /// The connector to this name, or why there is none: none serves it, the APDU was where they lead, it
     /// is too long for them, or they do not take its content type.
-    pub(super) fn route(
-        &self,
-        or_name: &[u8],
-    ) -> Result<Result<ConnectorIndex, NonDelivery>, Error> {
+    pub(super) fn route(&self, or_name: &[u8]) -> Result<Result<Route, NonDelivery>, Error> {
         let address = Address::read(or_name)?;
         let mut worst = None;
+        let mut is_local = false;
         let table = self.context.table;
-        let chosen =
-            table.lookup_accepted(&address, |candidates| self.choose(candidates, &mut worst));
-        Ok(chosen.ok_or(match worst {
+        let chosen = table.lookup_accepted(&address, |candidates| {
+            let route = self.choose(candidates, &mut worst)?;
+            is_local = route.is_local;
+            Some(route.connector)
+        });
+        let chosen = chosen.map(|connector| Route { connector, is_local });
+        if let Some(connector) = chosen {
+            return Ok(Ok(connector));
+        }
+        Ok(Err(match worst {
             Some(Obstacle::Loop) => NonDelivery::LOOP_DETECTED,
             Some(Obstacle::Size) => NonDelivery::CONTENT_TOO_LONG,
             Some(Obstacle::ContentType) => NonDelivery::CONTENT_TYPE_NOT_SUPPORTED,
@@ -35,24 +48,22 @@ impl Subject<'_, '_> {
     }
 
     /// Among equally specific routes without an obstacle: links that work first, then the cheapest.
-    fn choose(
-        &self,
-        candidates: &[Candidate],
-        worst: &mut Option<Obstacle>,
-    ) -> Option<ConnectorIndex> {
-        let is_free = |candidate: &&Candidate| {
-            let obstacle = self.obstacle(&(self.context.connector)(candidate.connector));
-            *worst = (*worst).max(obstacle);
-            obstacle.is_none()
-        };
-        let by_state_and_cost = |candidate: &&Candidate| {
+    #[inline(always)]
+    fn choose(&self, candidates: &[Candidate], worst: &mut Option<Obstacle>) -> Option<Route> {
+        let free = candidates.iter().filter_map(|candidate| {
+            let facts = (self.context.connector)(candidate.connector);
+            if let Some(obstacle) = self.obstacle(&facts) {
+                *worst = (*worst).max(Some(obstacle));
+                return None;
+            }
             let state = self.context.links.state(candidate.connector);
-            (state == LinkState::Retrying, candidate.cost)
-        };
-        let chosen = candidates.iter().filter(is_free).min_by_key(by_state_and_cost);
-        chosen.map(|candidate| candidate.connector)
+            let route = Route { connector: candidate.connector, is_local: facts.is_local };
+            Some((state == LinkState::Retrying, candidate.cost, route))
+        });
+        free.min_by_key(|(is_retrying, cost, _)| (*is_retrying, *cost)).map(|(.., route)| route)
     }
 
+    #[inline(always)]
     fn obstacle(&self, facts: &ConnectorFacts<'_>) -> Option<Obstacle> {
         let is_visited = |domain| domain != self.context.domain && self.trace.has_visited(domain);
         if facts.domain.is_some_and(is_visited) {

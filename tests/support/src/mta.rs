@@ -91,6 +91,7 @@ pub struct Mta {
     /// Where it listens.
     pub address: SocketAddr,
     kept: Arc<Kept>,
+    /// Whether it has nothing to say: it waits to be called, and does as it should.
     behaves: bool,
     thread: Option<JoinHandle<()>>,
 }
@@ -103,6 +104,7 @@ impl Mta {
 
     /// Listens, and calls if it is to call.
     pub fn start(config: MtaConfig<'_>) -> Mta {
+        let behaves = config.fault.is_none() && config.call.is_none();
         let kept = Arc::new(Kept::default());
         let numbered = (1..).zip(config.apdus.iter().map(|apdu| Lease::copied(apdu)));
         let mut waiting: Vec<_> = numbered.collect();
@@ -137,7 +139,7 @@ impl Mta {
                 }
             }
         });
-        Mta { address, kept, behaves: config.fault.is_none(), thread: Some(thread) }
+        Mta { address, kept, behaves, thread: Some(thread) }
     }
 
     /// How many of its APDUs were confirmed.
@@ -170,7 +172,8 @@ impl Mta {
         self.kept.received.lock().unwrap().iter().any(|apdu| condition(apdu))
     }
 
-    /// Waits for so many APDUs, and that there are no more; nor may one that behaves have had to say anything.
+    /// Waits for so many APDUs, and that there are no more; nor may one that behaves, and is only called, have
+    /// had to say anything.
     #[track_caller]
     pub fn wait_for(&self, count: usize) -> Vec<Vec<u8>> {
         wait_until("APDUs at the MTA", || self.count() >= count);
