@@ -11,6 +11,7 @@ use super::admit::{Admission, AdmissionError, Arrival, Origin};
 use super::commit::Source;
 use super::derive::{Stage, Step, Task, Work};
 use super::kept::Kept;
+use super::track::Subject;
 use crate::base::limits::{
     CHUNK_SIZE, ENVELOPE_SIZE_MAX, EXTERNAL_OVERHEAD_SIZE_MAX, METADATA_SIZE_MAX,
 };
@@ -118,6 +119,10 @@ impl<E: Engine> Shard<E> {
             }
         };
         let identifier = identifier_text(self.scan.mts_identifier.element.octets(apdu));
+        let subject = Subject { apdu, scan: &self.scan, recipients: &recipients };
+        if derivation == EXPIRED {
+            self.tracker.expired(self.now, subject);
+        }
         let envelope_end = self.scan.envelope_end() as usize;
         work.read_end = work.read_size;
         let mut patched = Patched::new();
@@ -146,6 +151,7 @@ impl<E: Engine> Shard<E> {
                 recipient_count = recipients.len(),
                 "an MTS-APDU takes the place of these recipients"
             );
+            self.tracker.derived(self.now, subject, derivation, &acting, &out);
             work.parts.push(Part::new(Some(derivation), out, 0, apdu_size));
         }
         if work.parts.is_empty() {

@@ -12,12 +12,37 @@ use crate::base::clock::{Instant, Now};
 use crate::io::Engine;
 use crate::journal::{Envelope, Event, Indices, Recipients, Recorder, Refuser, Verdict};
 use crate::mta::decide::{Hop, Target};
-use crate::mta::derive::{self, Derivation};
+use crate::mta::derive::{self, Acting, Derivation};
 use crate::osi::rtse::TransferRefusal;
+use crate::p1::build::encode_mts_identifier;
 use crate::p1::identifier::report_subject;
-use crate::p1::scan::{ApduKind, Priority, Scan};
+use crate::p1::scan::{ApduKind, Priority, Scan, scan_prefix};
 use crate::routing::ConnectorIndex;
 use crate::spool::port::Particulars;
+
+/// Some recipients of an APDU, by index.
+#[derive(Clone, Copy)]
+pub(super) struct Subject<'a> {
+    /// Its envelope at least.
+    pub(super) apdu: &'a [u8],
+    /// What was found in it.
+    pub(super) scan: &'a Scan,
+    /// Which recipients.
+    pub(super) recipients: &'a [u16],
+}
+
+impl<'a> Subject<'a> {
+    fn identifier(&self) -> &'a [u8] {
+        self.scan.mts_identifier.element.octets(self.apdu)
+    }
+
+    /// The recipients' O/R names.
+    fn names(&self) -> impl Iterator<Item = &'a [u8]> {
+        let Subject { apdu, scan, recipients } = *self;
+        let found = recipients.iter().filter_map(|index| scan.recipients.get(usize::from(*index)));
+        found.map(|recipient| recipient.or_name.octets(apdu))
+    }
+}
 
 /// A shard's way to the journal, if there is one.
 pub(crate) struct Tracker(Option<Recorder>);
@@ -109,6 +134,66 @@ impl Tracker {
             let list = (targets.len() > 1).then_some(&target.recipients[..]);
             let recipients = Indices::of(list);
             self.record(now, identifier, &Event::Decision { verdict, connector, recipients });
+        }
+    }
+
+    /// Some recipients' time has run out.
+    pub(super) fn expired(&mut self, now: Now, subject: Subject<'_>) {
+        let recipients = Indices::These(subject.recipients);
+        self.record(now, subject.identifier(), &Event::Expiry { recipients });
+    }
+
+    /// What takes the place of some recipients was derived by `acting`; `derived` holds its envelope at least.
+    pub(super) fn derived(
+        &mut self,
+        now: Now,
+        subject: Subject<'_>,
+        derivation: Derivation,
+        acting: &Acting<'_>,
+        derived: &[u8],
+    ) {
+        if self.0.is_none() {
+            return;
+        }
+        match derivation {
+            Derivation::Report(verdict) => {
+                let mut identifier = Vec::new();
+                encode_mts_identifier(acting.domain, acting.local_identifier, &mut identifier);
+                let (reason, diagnostic) = match verdict {
+                    derive::Verdict::Delivery { .. } => (None, None),
+                    derive::Verdict::NonDelivery(why) => {
+                        (Some(why.reason as u16), why.diagnostic.map(|code| code as u16))
+                    }
+                };
+                for recipient in subject.names() {
+                    let subject = subject.identifier();
+                    let event = Event::Report { subject, recipient, reason, diagnostic };
+                    self.record(now, &identifier, &event);
+                }
+            }
+            Derivation::AlternateRecipient | Derivation::Redirection(_) => {
+                let mut found = Scan::new();
+                // What was derived here scans; if not, it will not be appended either.
+                let _ = scan_prefix(derived, &mut found);
+                for (index, from) in subject.recipients.iter().zip(subject.names()) {
+                    let to = found.recipients.get(usize::from(*index));
+                    let to = to.map_or(&[][..], |recipient| recipient.or_name.octets(derived));
+                    self.record(now, subject.identifier(), &Event::Redirect { from, to });
+                }
+            }
+            Derivation::Expansion(_) if subject.scan.kind != ApduKind::Report => {
+                let mut found = Scan::new();
+                let _ = scan_prefix(derived, &mut found);
+                let member_count = found.recipients.len() as u32;
+                for list in subject.names() {
+                    let event = Event::Expansion { list, member_count };
+                    self.record(now, subject.identifier(), &event);
+                }
+            }
+            Derivation::Expansion(_)
+            | Derivation::OwnerReport(_)
+            | Derivation::Copy
+            | Derivation::Discard(_) => {}
         }
     }
 
