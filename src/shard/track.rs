@@ -12,11 +12,11 @@ use crate::base::clock::{Instant, Now};
 use crate::io::Engine;
 use crate::journal::{Envelope, Event, Indices, Recipients, Recorder, Refuser, Verdict};
 use crate::mta::decide::{Hop, Target};
-use crate::mta::derive::{self, Acting, Derivation};
+use crate::mta::derive::{self, Acting, Derivation, is_delivery_reported};
 use crate::osi::rtse::TransferRefusal;
 use crate::p1::build::encode_mts_identifier;
 use crate::p1::identifier::report_subject;
-use crate::p1::scan::{ApduKind, Priority, Scan, scan_prefix};
+use crate::p1::scan::{ApduKind, Priority, Recipient, Scan, scan_prefix};
 use crate::routing::ConnectorIndex;
 use crate::spool::port::Particulars;
 
@@ -36,11 +36,15 @@ impl<'a> Subject<'a> {
         self.scan.mts_identifier.element.octets(self.apdu)
     }
 
+    fn each(&self) -> impl Iterator<Item = &'a Recipient> {
+        let Subject { scan, recipients, .. } = *self;
+        recipients.iter().filter_map(|index| scan.recipients.get(usize::from(*index)))
+    }
+
     /// The recipients' O/R names.
     fn names(&self) -> impl Iterator<Item = &'a [u8]> {
-        let Subject { apdu, scan, recipients } = *self;
-        let found = recipients.iter().filter_map(|index| scan.recipients.get(usize::from(*index)));
-        found.map(|recipient| recipient.or_name.octets(apdu))
+        let apdu = self.apdu;
+        self.each().map(|recipient| recipient.or_name.octets(apdu))
     }
 }
 
@@ -165,7 +169,11 @@ impl Tracker {
                         (Some(why.reason as u16), why.diagnostic.map(|code| code as u16))
                     }
                 };
-                for recipient in subject.names() {
+                // A delivery report is on those alone of whom one is wanted.
+                let told =
+                    |recipient: &&Recipient| reason.is_some() || is_delivery_reported(recipient);
+                for recipient in subject.each().filter(told) {
+                    let recipient = recipient.or_name.octets(subject.apdu);
                     let subject = subject.identifier();
                     let event = Event::Report { subject, recipient, reason, diagnostic };
                     self.record(now, &identifier, &event);

@@ -152,6 +152,9 @@ fn a_delivery_is_reported_to_who_asked_and_told_to_the_journal() {
         "{of_asked}"
     );
     assert!(!of_asked.contains("waits to be transferred"), "{of_asked}");
+    let reports: Vec<&str> = of_asked.lines().filter(|it| it.contains("  report about ")).collect();
+    let [report] = &reports[..] else { panic!("{of_asked}") };
+    assert!(report.ends_with(&format!("{local}: {ARCHIVE} delivered")), "{of_asked}");
     assert!(track(&silent).contains("now: delivered at \"archive\" since "));
 }
 
