@@ -25,6 +25,9 @@ pub const ORIGINATOR_AND_DL_EXPANSION_HISTORY: i64 = 30;
 /// The number of reporting-DL-name.
 pub const REPORTING_DL_NAME: i64 = 31;
 
+/// The number of dl-exempted-recipients.
+pub const DL_EXEMPTED_RECIPIENTS: i64 = 42;
+
 /// Why a recipient was redirected (RedirectionReason).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RedirectionReason {

@@ -56,10 +56,6 @@ pub(super) fn derive(
     acting: &Acting<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Derived, Error> {
-    // There are no reports on reports.
-    if scan.kind == ApduKind::Report {
-        return Ok(Derived::Nothing);
-    }
     let supplementary = printable(acting.supplementary_information);
     let mut is_audited = false;
     let mut content_returned = false;
@@ -73,6 +69,7 @@ pub(super) fn derive(
             reported.push(on_recipient(apdu, scan, recipient, verdict, acting, &supplementary));
         }
     }
+    // There are no reports on reports either: a report has no recipients of its own.
     if reported.is_empty() {
         return Ok(Derived::Nothing);
     }
