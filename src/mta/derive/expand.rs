@@ -7,35 +7,39 @@
 //! originator-requested-alternate-recipient removed. The redirections by which the message came to the list
 //! are no member's. A message-token stays: whoever has no keys can neither make nor judge one (unverified).
 //!
+//! Members that the originator exempted, lists among them, get nothing (dl-exempted-recipients, X.411 1999
+//! (unverified)).
+//!
 //! The originator stays too; the list enters dl-expansion-history, and with it becomes whom reports on the
 //! members go to. Members that sent the message or are lists that it came through are no exception: lists
 //! that contain each other end where a list finds itself in the history.
 
 use super::{Acting, Derived, members_of, within_bounds};
 use crate::base::limits::RECIPIENT_COUNT_MAX;
+use crate::ber::Reader;
+use crate::mta::names::Names;
 use crate::mta::policy::DistributionList;
 use crate::p1::Error;
 use crate::p1::history::{
-    DL_EXPANSION_HISTORY, ORIGINATOR_REQUESTED_ALTERNATE_RECIPIENT, REDIRECTION_HISTORY,
-    encode_entry,
+    DL_EXEMPTED_RECIPIENTS, DL_EXPANSION_HISTORY, ORIGINATOR_REQUESTED_ALTERNATE_RECIPIENT,
+    REDIRECTION_HISTORY, encode_entry, find,
 };
 use crate::p1::patch::Patched;
 use crate::p1::rewrite::{Rewrite, encode_recipient_like};
-use crate::p1::scan::{ExtensionId, Recipient, Scan};
+use crate::p1::scan::{ExtensionId, Scan};
 use crate::p1::time::utc_time;
 use crate::p1::trace::{OtherAction, Supplied, encode_trace_element_with};
 
-/// Responsibility, of per-recipient-indicators.
-const RESPONSIBLE: u8 = 0x80;
 /// The extensions of a list that no member inherits.
 const NO_MEMBERS: [i64; 2] = [ORIGINATOR_REQUESTED_ALTERNATE_RECIPIENT, REDIRECTION_HISTORY];
 
-/// Expands the list, which these recipients of a message name.
+/// Expands the list, which these recipients of a message name; `members` are the list's, by name.
 pub(super) fn derive(
     apdu: &[u8],
     scan: &Scan,
     recipients: &[u16],
     list: &DistributionList,
+    members: Option<&Names>,
     acting: &Acting<'_>,
     patched: &mut Patched,
 ) -> Result<Derived, Error> {
@@ -54,6 +58,13 @@ pub(super) fn derive(
             maximum: RECIPIENT_COUNT_MAX,
         });
     }
+    let is_exempted = exempted(apdu, scan, list, members);
+    let members =
+        || list.members.iter().zip(&is_exempted).filter(|(_, is_exempted)| !**is_exempted);
+    let count = members().count();
+    if count == 0 {
+        return Ok(Derived::Nothing);
+    }
     let mut rewrite = Rewrite::new(apdu, scan, patched);
     let mut octets = Vec::new();
     let supplied = Supplied::relayed(acting.arrived);
@@ -64,7 +75,6 @@ pub(super) fn derive(
     octets.clear();
     encode_entry(&name, &utc_time(acting.now), &mut octets);
     rewrite.extend_history(DL_EXPANSION_HISTORY, &octets)?;
-    let like = Recipient { indicators: named.indicators | RESPONSIBLE, ..*named };
     let (mut kept, mut kept_count) = (Vec::new(), 0);
     for extension in scan.recipient_extensions(named) {
         if !NO_MEMBERS.map(ExtensionId::Standard).contains(&extension.id) {
@@ -73,12 +83,42 @@ pub(super) fn derive(
         }
     }
     rewrite.replace_recipients(|out| {
-        for member in &list.members {
+        for (member, _) in members() {
             name.clear();
             member.encode(&mut name);
-            encode_recipient_like(&like, &name, &kept, out);
+            encode_recipient_like(named, &name, &kept, out);
         }
     })?;
-    within_bounds(rewrite.finish()?, list.members.len() * kept_count)?;
+    within_bounds(rewrite.finish()?, count * kept_count)?;
     Ok(Derived::Patched)
+}
+
+/// For each member of a list, whether the originator exempted it (dl-exempted-recipients, a SET OF O/R
+/// names). From what cannot be read on, nobody is exempted.
+fn exempted(
+    apdu: &[u8],
+    scan: &Scan,
+    list: &DistributionList,
+    members: Option<&Names>,
+) -> Vec<bool> {
+    let mut is_exempted = vec![false; list.members.len()];
+    let found = find(&scan.extensions, DL_EXEMPTED_RECIPIENTS);
+    if let (Some(found), Some(members)) = (found, members) {
+        let mut exempt = || -> Result<(), Error> {
+            let mut reader = Reader::over_span(apdu, found.value);
+            let header = reader.header()?;
+            let names = reader.enter(&header)?;
+            while let Some(name) = reader.next(&names)? {
+                let name = reader.skip(&name)?.span();
+                let member = members.find(name.octets(apdu))?;
+                if let Some(member) = member.and_then(|number| is_exempted.get_mut(number)) {
+                    *member = true;
+                }
+            }
+            Ok(())
+        };
+        // An error ends the reading.
+        let _ = exempt();
+    }
+    is_exempted
 }

@@ -155,7 +155,8 @@ pub fn derive(
             };
             match (scan.kind, derivation) {
                 (ApduKind::Message, Derivation::Expansion(_)) => {
-                    expand::derive(apdu, scan, recipients, list, acting, patched)
+                    let members = acting.policy.lists.related(usize::from(index));
+                    expand::derive(apdu, scan, recipients, list, members, acting, patched)
                 }
                 (ApduKind::Report, Derivation::Expansion(_)) => {
                     list_report::derive(apdu, scan, list, acting, patched)

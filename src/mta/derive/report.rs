@@ -59,10 +59,6 @@ pub(super) fn derive(
     acting: &Acting<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Derived, Error> {
-    // There are no reports on reports.
-    if scan.kind == ApduKind::Report {
-        return Ok(Derived::Nothing);
-    }
     let supplementary = printable(acting.supplementary_information);
     let mut is_audited = false;
     let mut content_returned = false;
@@ -76,6 +72,7 @@ pub(super) fn derive(
             reported.push(on_recipient(apdu, scan, recipient, verdict, acting, &supplementary));
         }
     }
+    // There are no reports on reports either: a report has no recipients of its own.
     if reported.is_empty() {
         return Ok(Derived::Nothing);
     }
@@ -117,8 +114,8 @@ fn on_recipient<'a>(
 ) -> ReportedRecipient<'a> {
     let extensions = scan.recipient_extensions(recipient);
     let redirections = history::find(extensions, history::REDIRECTION_HISTORY).and_then(|found| {
-        let intended = history::first_intended_recipient(apdu, found.value).ok()?;
-        Some((found.field.octets(apdu), intended.octets(apdu)))
+        let first = history::redirections(apdu, found.value).next()?.ok()?;
+        Some((found.field.octets(apdu), first.intended_recipient.octets(apdu)))
     });
     let (report_type, words) = match verdict {
         Verdict::Delivery { at, type_of_mts_user } => {
@@ -164,7 +161,7 @@ impl Expansions {
     fn of(apdu: &[u8], scan: &Scan) -> Expansions {
         let found = history::find(&scan.extensions, history::DL_EXPANSION_HISTORY);
         let read = found.and_then(|found| {
-            let last = history::names(apdu, found.value).ok()?.pop()?;
+            let last = history::names(apdu, found.value).last()?.ok()?;
             Some((history::entries(apdu, found.value).ok()?, last))
         });
         match read {

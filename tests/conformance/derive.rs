@@ -1,4 +1,4 @@
-//! What is derived, read by the oracle and by the scanner: reports, redirected and expanded copies, and the
+//! What is derived (X.411 14.3, 14.4 (unverified)), read by the oracle and by the scanner: reports, redirected and expanded copies, and the
 //! reports that lists send on; of subjects of our own and in odd encodings.
 
 use std::time::{Duration, Instant};
@@ -21,7 +21,11 @@ use p1relay::p1::schema::{self, ExtensionField, MtsApdu, OrName};
 use p1relay::p1::trace::{Supplied, encode_trace_element};
 use rasn::types::Any;
 
-use crate::{Node, Random, foreign_message, scanned};
+use support::apdu::foreign_message;
+use support::random::Random;
+use support::tree::Node;
+
+use crate::support::scanned;
 
 const ARRIVED: WallTime = WallTime(1_800_000_000_000);
 const NOW: WallTime = WallTime(1_800_000_060_000);
@@ -556,6 +560,27 @@ fn members_take_the_place_of_the_list() {
     };
     assert_eq!(said.type_of_mts_user, Some(3));
     assert_eq!(derived(&apdu, &[2], beside, &policy), None);
+}
+
+#[test]
+fn members_that_the_originator_exempts_get_nothing() {
+    let members = |names: &[&str], rest: &[u8]| {
+        let names: Vec<Vec<u8>> = names.iter().map(|text| name(text)).collect();
+        let mut value = sequence(&[&names.concat(), rest]);
+        value[0] = 0x31;
+        let mut extensions = Vec::new();
+        build::encode_standard_extension(42, 0x40, &value, &mut extensions);
+        let apdu = message_with(vec![recipient(LIST, 0xa8)], &extensions, 0);
+        let octets = derived(&apdu, &[0], Derivation::Expansion(0), &policy())?;
+        let fields = decoded_message(&octets).envelope.per_recipient_fields;
+        Some(fields.into_iter().map(|it| it.recipient_name).collect::<Vec<_>>())
+    };
+    let others = |texts: &[&str]| Some(texts.iter().map(|text| or_name(text)).collect::<Vec<_>>());
+    assert_eq!(members(&[], &[]), others(&[FIRST, SECOND, LIST]));
+    let (first, second) = ("c=fr;a=other;p=dest;s=first", "C=FR;A=OTHER;P=DEST;S=SECOND");
+    assert_eq!(members(&[first, THIRD], &[]), others(&[SECOND, LIST]));
+    assert_eq!(members(&[second, LIST], &[0x60, 0x01, 0x09]), others(&[FIRST]));
+    assert_eq!(members(&[first, second, LIST], &[]), None);
 }
 
 /// A report on the members of `LIST`, which a message reached that came through these lists.
