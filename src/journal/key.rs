@@ -45,8 +45,14 @@ pub(super) fn attribute_number(kind: AttributeKind) -> Option<u8> {
 
 /// The hash of a key; `attribute` is 0 where it is of no address.
 pub(super) fn hash(kind: KeyKind, attribute: u8, characters: &[u8]) -> u32 {
-    let octets: SmallVec<[u8; 64]> =
-        [kind as u8, attribute].into_iter().chain(folded(characters)).collect();
+    let mut octets = SmallVec::<[u8; 64]>::from_buf_and_len([0; 64], 2);
+    (octets[0], octets[1]) = (kind as u8, attribute);
+    if characters.contains(&b' ') {
+        octets.extend(folded(characters));
+    } else {
+        octets.extend_from_slice(characters);
+        octets[2..].make_ascii_lowercase();
+    }
     crc32c::crc32c(&octets)
 }
 
@@ -68,7 +74,12 @@ pub(super) fn narrowed(attribute: &Attribute<'_>) -> SmallVec<[u8; 64]> {
 fn address_keys(kind: KeyKind, or_name: &[u8], mut give: impl FnMut(u32)) {
     let visit = |attribute: Attribute<'_>| {
         if let Some(number) = attribute_number(attribute.kind) {
-            give(hash(kind, number, &narrowed(&attribute)));
+            give(match attribute.repertoire {
+                Repertoire::Bmp | Repertoire::Universal => {
+                    hash(kind, number, &narrowed(&attribute))
+                }
+                _ => hash(kind, number, attribute.octets),
+            });
         }
     };
     // A name that cannot be read is found by the other keys of its message.

@@ -4,6 +4,8 @@
 //! - Groups are written in any order and confirmed in theirs; a group counts as confirmed when it and all
 //!   before it are durable.
 //! - No group is given to the disk before its segment's header is durable.
+//! - Of the footers, one piece at a time is with the disk, behind the groups: many megabytes at once would
+//!   keep the commits waiting that came after.
 //! - After a failed write nothing more is written and every ticket not yet confirmed fails.
 
 use std::io;
@@ -13,6 +15,7 @@ use super::fetch::Fetch;
 use super::log::Log;
 use super::{Confirm, segment::Segment};
 use crate::base::buffer::Lease;
+use crate::base::clock::Instant;
 use crate::base::limits::COMMIT_IN_FLIGHT_COUNT_MAX;
 use crate::io::{Operation, Outcome};
 
@@ -33,6 +36,13 @@ pub(super) struct ClosedGroup {
     pub(super) octets: Lease,
 }
 
+/// A piece of a footer that waits to be written.
+pub(super) struct FooterPiece {
+    pub(super) segment: usize,
+    pub(super) offset: u64,
+    pub(super) octets: Lease,
+}
+
 /// A closed group that is not confirmed.
 pub(super) struct Commit {
     pub(super) sequence: u64,
@@ -40,7 +50,12 @@ pub(super) struct Commit {
     /// Where it ends in the segment, octets.
     pub(super) end: u64,
     pub(super) ticket_count: usize,
-    pub(super) written: bool,
+    /// When its first record was appended.
+    pub(super) begun: Instant,
+    /// When it was given to the disk, once it was.
+    pub(super) submitted: Instant,
+    /// When it was durable, once it is.
+    pub(super) written: Option<Instant>,
 }
 
 impl Log {
@@ -50,7 +65,14 @@ impl Log {
         if let Some(operation) = self.operations.pop_front() {
             return Some(operation);
         }
-        if self.commits_under_way >= COMMIT_IN_FLIGHT_COUNT_MAX || self.failure.is_some() {
+        if self.failure.is_some() {
+            return None;
+        }
+        self.next_group().or_else(|| self.next_footer_piece())
+    }
+
+    fn next_group(&mut self) -> Option<(u32, Operation)> {
+        if self.commits_under_way >= COMMIT_IN_FLIGHT_COUNT_MAX {
             return None;
         }
         if self.closed_groups.is_empty() {
@@ -66,7 +88,27 @@ impl Log {
         self.counters.octets_written += octets.len() as u64;
         let file = self.segments[segment].file;
         let token = self.under_way.insert(UnderWay::Group { sequence, segment }) as u32;
+        let now = self.now;
+        if let Some(commit) = self.commit_of(sequence) {
+            commit.submitted = now;
+        }
         Some((token, Operation::Write { file, offset, octets, durable: true }))
+    }
+
+    fn next_footer_piece(&mut self) -> Option<(u32, Operation)> {
+        if self.footer_under_way {
+            return None;
+        }
+        let FooterPiece { segment, offset, octets } = self.footer_pieces.pop_front()?;
+        self.footer_under_way = true;
+        let file = self.segments[segment].file;
+        let token = self.under_way.insert(UnderWay::Footer { segment }) as u32;
+        Some((token, Operation::Write { file, offset, octets, durable: true }))
+    }
+
+    fn commit_of(&mut self, sequence: u64) -> Option<&mut Commit> {
+        let first = self.commits.front()?.sequence;
+        self.commits.get_mut(sequence.checked_sub(first)? as usize)
     }
 
     /// Takes the completion of an operation that [`Log::poll_operation`] gave. A token that is not under
@@ -91,6 +133,7 @@ impl Log {
                 }
             }
             (UnderWay::Footer { segment }, result) => {
+                self.footer_under_way = false;
                 self.segments[segment].under_way_count -= 1;
                 if let Err(error) = result {
                     self.fail(error.kind());
@@ -126,10 +169,14 @@ impl Log {
         self.group_open || !self.commits.is_empty()
     }
 
-    /// Whether somebody waits for what [`Log::poll_operation`] would give; if not, what is gathered are
+    /// Whether [`Log::poll_operation`] would give what somebody waits for; if not, what is gathered are
     /// outcomes, which lose nothing by waiting for company.
     pub fn is_waited_for(&self) -> bool {
-        self.open_ticket_count > 0 || !self.operations.is_empty() || !self.closed_groups.is_empty()
+        let footer_is_due = !self.footer_pieces.is_empty() && !self.footer_under_way;
+        self.open_ticket_count > 0
+            || !self.operations.is_empty()
+            || !self.closed_groups.is_empty()
+            || footer_is_due
     }
 
     /// Why the log takes nothing more, if it is closed.
@@ -141,13 +188,12 @@ impl Log {
         if self.failure.is_some() {
             return;
         }
-        let Some(first) = self.commits.front().map(|commit| commit.sequence) else { return };
-        let place = sequence.checked_sub(first).map(|place| place as usize);
-        if let Some(commit) = place.and_then(|place| self.commits.get_mut(place)) {
-            commit.written = true;
+        let now = self.now;
+        if let Some(commit) = self.commit_of(sequence) {
+            commit.written = Some(now);
         }
-        while self.commits.front().is_some_and(|commit| commit.written) {
-            let Some(commit) = self.commits.pop_front() else { return };
+        while let Some(commit) = self.commits.pop_front_if(|commit| commit.written.is_some()) {
+            self.record_stages_of(&commit);
             self.confirmed = commit.sequence;
             self.counters.commits += 1;
             self.segments[commit.segment].confirmed_end = commit.end;
@@ -157,6 +203,16 @@ impl Log {
             self.write_footer_if_confirmed(commit.segment);
         }
         self.notes.confirm(self.confirmed);
+    }
+
+    /// Writes down how long a commit took, for each that waited for it.
+    fn record_stages_of(&self, commit: &Commit) {
+        let Commit { begun, submitted, written, ticket_count, .. } = *commit;
+        let (Some(written), 1..) = (written, ticket_count) else { return };
+        let count = ticket_count as u64;
+        self.stages.commit_wait.record(begun, submitted, count);
+        self.stages.commit_write.record(submitted, written, count);
+        self.stages.commit_order.record(written, self.now, count);
     }
 
     /// Closes the log.
