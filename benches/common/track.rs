@@ -38,12 +38,11 @@ impl Tracking {
         tracking
     }
 
-    /// What a shard does about all messages: each comes in, is decided on, and is transferred.
+    /// What a shard does about all messages: each comes in and is decided on; later each is transferred.
     pub(crate) fn record(&mut self) {
         let Tracking { journal, messages, .. } = self;
-        for (apdu, scan) in messages {
+        for (apdu, scan) in messages.iter() {
             let identifier = scan.mts_identifier.element.octets(apdu);
-            let recipients = Indices::of(None);
             let events = [
                 Event::TransferIn {
                     connector: "source",
@@ -59,10 +58,18 @@ impl Tracking {
                         recipients: Recipients::Scanned { apdu, recipients: &scan.recipients },
                     },
                 },
-                Event::Decision { verdict: Verdict::Relay, connector: "sink", recipients },
-                Event::TransferOut { connector: "sink", recipients },
+                Event::Decision {
+                    verdict: Verdict::Relay,
+                    connector: "sink",
+                    recipients: Indices::of(None),
+                },
             ];
             events.iter().for_each(|event| journal.recorder.record(NOW, identifier, event));
+        }
+        for (apdu, scan) in messages.iter() {
+            let identifier = scan.mts_identifier.element.octets(apdu);
+            let event = Event::TransferOut { connector: "sink", recipients: Indices::of(None) };
+            journal.recorder.record(NOW, identifier, &event);
         }
         journal.hand_over(NOW);
     }

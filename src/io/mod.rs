@@ -182,7 +182,8 @@ impl Haste {
         self.0.store(is_waited_for, Ordering::Relaxed);
     }
 
-    fn is_set(&self) -> bool {
+    /// Whether it is waited for.
+    pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -237,6 +237,8 @@ mod tests {
 
     use super::super::{Log, LogConfig, open_superblock};
     use super::*;
+    use crate::base::limits::CHUNK_SIZE;
+    use crate::io::Haste;
     use crate::io::simulated::{Detached, Simulated, World, WorldConfig};
     use crate::io::{Engine, Token};
 
@@ -311,6 +313,46 @@ mod tests {
         assert!(!log.has_uncommitted());
         log.handle_completion(tokens[3], written());
         assert_eq!(log.counters().commits, 5);
+    }
+
+    #[test]
+    fn a_segment_is_made_in_haste_only_when_the_active_one_is_half_full() {
+        let mut log = ready();
+        let body = vec![7; CHUNK_SIZE];
+        let (mut made, mut hasty) = (None::<Haste>, Vec::new());
+        for ticket in 0..24 {
+            log.append_request(ticket, b"metadata", 1, 0, &[&body]).unwrap();
+            while let Some((token, operation)) = log.poll_operation() {
+                match operation {
+                    Operation::CreateFile { haste, .. } => made = Some(haste),
+                    _ => log.handle_completion::<Detached>(token, Ok(Outcome::Written)),
+                }
+            }
+            hasty.extend(made.as_ref().map(Haste::is_set));
+        }
+        assert_eq!((hasty.first(), hasty.last()), (Some(&false), Some(&true)), "{hasty:?}");
+    }
+
+    #[test]
+    fn footers_are_written_behind_groups_and_a_piece_at_a_time() {
+        let mut log = ready();
+        for segment in 0..2 {
+            let octets = Lease::copied(&[segment; 4096]);
+            log.footer_pieces.push_back(FooterPiece { segment: 0, offset: 0, octets });
+            log.segments[0].under_way_count += 1;
+        }
+        append(&mut log, 1);
+        let group = write_token(&mut log).unwrap();
+        let first = write_token(&mut log).unwrap();
+        assert!(write_token(&mut log).is_none() && !log.is_waited_for());
+        log.handle_completion::<Detached>(first, Ok(Outcome::Written));
+        assert!(confirmed(&mut log).is_empty() && log.is_waited_for());
+        log.handle_completion::<Detached>(group, Ok(Outcome::Written));
+        assert_eq!(confirmed(&mut log), [1]);
+        let second = write_token(&mut log).unwrap();
+        log.handle_completion::<Detached>(second, Ok(Outcome::Written));
+        assert!(!log.is_waited_for() && write_token(&mut log).is_none());
+        assert_eq!(log.segments[0].under_way_count, 0);
     }
 
     #[test]

@@ -300,7 +300,7 @@ impl Log {
     /// same disk.
     pub(super) fn hurry_if_needed(&self) {
         if self.creating {
-            let is_half_full = self.active.is_none_or(|active| {
+            let is_half_full = self.active.is_some_and(|active| {
                 let segment = &self.segments[active];
                 segment.end > segment.size / 2
             });
