@@ -72,6 +72,7 @@ impl Mta {
                 message_size_max: apdu.len(),
                 is_local: false,
                 content_types: None,
+                encoded_information_types: None,
             },
             policy: &self.policy,
             now: ARRIVED,

@@ -497,6 +497,23 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The bits of a BIT STRING in any form (X.690 8.6), bit 0 the most significant; those that are not
+    /// there, and unused ones, are zero. An error where one behind the 32nd is set.
+    pub fn bits(&mut self, header: &Header) -> Result<u32, Error> {
+        let mut found = Bits { bits: 0, octet_count: 0 };
+        if !header.is_constructed() {
+            return found.append(self.primitive(header)?, header.start).map(|()| found.bits);
+        }
+        let scope = self.enter(header)?;
+        while let Some(segment) = self.next(&scope)? {
+            if segment.tag != Tag::BIT_STRING {
+                return Err(Error { offset: segment.start, kind: ErrorKind::UnexpectedTag });
+            }
+            found.append(self.primitive(&segment)?, segment.start)?;
+        }
+        Ok(found.bits)
+    }
+
     /// The first octet of bits of a BIT STRING in any form (X.690 8.6), and where it lies; `None` for a
     /// string without bits.
     ///
@@ -525,6 +542,30 @@ impl<'a> Reader<'a> {
             found = found.or(bits);
         }
         Ok(found)
+    }
+}
+
+/// Bits of a BIT STRING, as its segments come.
+struct Bits {
+    bits: u32,
+    octet_count: u32,
+}
+
+impl Bits {
+    fn append(&mut self, octets: &[u8], start: u32) -> Result<(), Error> {
+        let invalid = Error { offset: start, kind: ErrorKind::BitString };
+        let Some((unused @ 0..=7, octets)) = octets.split_first() else { return Err(invalid) };
+        let Some((last, whole)) = octets.split_last() else {
+            return if *unused == 0 { Ok(()) } else { Err(invalid) };
+        };
+        for octet in whole.iter().copied().chain([last >> unused << unused]) {
+            if octet != 0 {
+                let shift = 24_u32.checked_sub(8 * self.octet_count).ok_or(invalid)?;
+                self.bits |= u32::from(octet) << shift;
+            }
+            self.octet_count += 1;
+        }
+        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@ use crate::osi::session::SessionSelector;
 use crate::osi::stack::StackConfig;
 use crate::osi::transport::TransportSelector;
 use crate::p1::downgrade::Options;
+use crate::p1::encoded_information_types::{AcceptedTypes, BUILT_IN};
 use crate::routing::Pattern;
 use crate::shard::settings::{ConnectorSettings, Credentials, IncomingSelectors, PartnerAddress};
 
@@ -86,6 +87,8 @@ pub(super) fn connector(
         },
         recovery_timeout: checker.seconds(&connector.recovery_timeout_s),
         message_size_max: (checker.number(&connector.message_size_max_kib) as usize) << 10,
+        encoded_information_types: checker
+            .encoded_information_types(&connector.encoded_information_type),
         downgrade: Options {
             common_name: checker.choice(&connector.common_name_1984),
             critical_extensions: checker.choice(&connector.critical_extensions_1984),
@@ -196,6 +199,25 @@ fn schedule(checker: &mut Checker<'_>, connector: &Connector) -> Schedule {
 }
 
 impl Checker<'_> {
+    /// `None` where nothing is written: any are taken.
+    pub(super) fn encoded_information_types(
+        &mut self,
+        written: &[Spanned<String>],
+    ) -> Option<AcceptedTypes> {
+        let mut types = AcceptedTypes::default();
+        for text in written {
+            if !types.add(text.get_ref()) {
+                let names: Vec<&str> = BUILT_IN.iter().map(|(_, name)| *name).collect();
+                self.problem(
+                    text,
+                    format!("\"{}\" is no encoded information type", text.get_ref()),
+                    format!("write an object identifier as \"1.2.3\", or {}", names.join(", ")),
+                );
+            }
+        }
+        (!written.is_empty()).then_some(types)
+    }
+
     fn partner_address(&mut self, written: &Spanned<String>) -> Option<PartnerAddress> {
         let parsed = written.get_ref().parse();
         if parsed.is_err() {

@@ -290,6 +290,9 @@ table! {
         transfer_timeout_s_per_kib_non_urgent: Seconds<3_000_000>, CLASSIC;
         /// largest message sent to or taken from this partner
         message_size_max_kib: Number<65_536, 1, 65_536>;
+        /// the encoded information types that this partner takes, as `ia5-text`, `undefined` or `1.2.3`; a message
+        /// that says that it holds others is not delivered there; nothing is converted
+        encoded_information_type: Vec<Spanned<String>>;
         /// whether per-domain bilateral information goes on to this partner
         bilateral_information: Choice<BilateralInformation>;
         /// whether internal trace goes on to this partner; automatic: only inside our own domain

@@ -2,6 +2,7 @@
 
 use super::schema::{Field, Kind, Names};
 use crate::ber::Tag;
+use crate::p1::encoded_information_types::BUILT_IN;
 use crate::p1::non_delivery::{DIAGNOSTICS, REASONS};
 
 pub(super) const CONTENT_TYPES: Names = &[
@@ -48,18 +49,6 @@ const EXPLICIT_CONVERSIONS: Names = &[
     (14, "teletex-to-videotex"),
     (16, "videotex-to-ia5-text"),
     (17, "videotex-to-teletex"),
-];
-
-const BUILT_IN_ENCODED_INFORMATION_TYPES: Names = &[
-    (0, "unknown"),
-    (2, "ia5-text"),
-    (3, "g3-facsimile"),
-    (4, "g4-class-1"),
-    (5, "teletex"),
-    (6, "videotex"),
-    (7, "voice"),
-    (8, "sfd"),
-    (9, "mixed-mode"),
 ];
 
 pub(super) const ROUTING_ACTIONS: Names = &[(0, "relayed"), (1, "rerouted")];
@@ -238,11 +227,7 @@ pub(super) const fn encoded_information_types(name: &'static str) -> Field {
 }
 
 const ENCODED_INFORMATION_TYPES: &[Field] = &[
-    Field::context(
-        0,
-        "built-in-encoded-information-types",
-        Kind::Bits(BUILT_IN_ENCODED_INFORMATION_TYPES),
-    ),
+    Field::context(0, "built-in-encoded-information-types", Kind::Bits(BUILT_IN)),
     Field::context(1, "g3-facsimile", Kind::Bits(&[])),
     Field::context(2, "teletex", Kind::Any),
     Field::context(

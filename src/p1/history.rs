@@ -83,30 +83,54 @@ pub fn entries(apdu: &[u8], value: Span) -> Result<Span, Error> {
 }
 
 /// The whole O/R name element of each DLExpansion or OriginatorAndDLExpansion of a history's `value`, the
-/// oldest first.
-///
-/// # Errors
-/// When an entry is malformed.
-pub fn names(apdu: &[u8], value: Span) -> Result<Vec<Span>, Error> {
-    let mut reader = Reader::over_span(apdu, entries(apdu, value)?);
-    let mut names = Vec::new();
-    while !reader.is_at_end() {
-        names.push(name_of_entry(&mut reader)?);
-    }
-    Ok(names)
+/// oldest first; the last item is the error where one is malformed.
+pub fn names(apdu: &[u8], value: Span) -> impl Iterator<Item = Result<Span, Error>> {
+    all(apdu, value, name_of_entry)
 }
 
-/// The whole O/R name element of whom a redirection-history's first redirection was meant for.
-///
-/// # Errors
-/// When there is none, or it is malformed.
-pub fn first_intended_recipient(apdu: &[u8], value: Span) -> Result<Span, Error> {
-    let mut reader = Reader::over_span(apdu, entries(apdu, value)?);
-    let header = reader.header()?;
-    scan::expect(&header, Tag::SEQUENCE)?;
-    // What follows the name does not matter here: the scope is not read to its end.
-    let _scope = reader.enter(&header)?;
-    name_of_entry(&mut reader)
+/// A Redirection of a redirection-history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Redirection {
+    /// Whom the copy was meant for, a whole O/R name element.
+    pub intended_recipient: Span,
+    /// RedirectionReason.
+    pub reason: i64,
+}
+
+/// Each Redirection of a redirection-history's `value`, the oldest first; the last item is the error where
+/// one is malformed.
+pub fn redirections(apdu: &[u8], value: Span) -> impl Iterator<Item = Result<Redirection, Error>> {
+    all(apdu, value, |reader| {
+        let header = reader.header()?;
+        scan::expect(&header, Tag::SEQUENCE)?;
+        let scope = reader.enter(&header)?;
+        let intended_recipient = name_of_entry(reader)?;
+        let header = reader.header()?;
+        scan::expect(&header, Tag::ENUMERATED)?;
+        let reason = reader.integer(&header)?;
+        reader.leave(&scope)?;
+        Ok(Redirection { intended_recipient, reason })
+    })
+}
+
+/// What `read` finds in each entry of a history's `value`, up to an error.
+fn all<T>(
+    apdu: &[u8],
+    value: Span,
+    read: impl Fn(&mut Reader<'_>) -> Result<T, Error>,
+) -> impl Iterator<Item = Result<T, Error>> {
+    let mut reader = entries(apdu, value).map(|entries| Reader::over_span(apdu, entries));
+    let mut is_over = false;
+    std::iter::from_fn(move || {
+        let item = match &mut reader {
+            _ if is_over => return None,
+            Ok(reader) if reader.is_at_end() => return None,
+            Ok(reader) => read(reader),
+            Err(error) => Err(*error),
+        };
+        is_over = item.is_err();
+        Some(item)
+    })
 }
 
 /// Reads one entry; gives its O/R name.
@@ -137,16 +161,19 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let (first, second) = (name("C=GB;A=X;S=FIRST"), name("C=GB;A=X;S=SECOND"));
-        let mut redirections = Vec::new();
+        let mut encoded = Vec::new();
         for intended in [&first, &second] {
             let reason = RedirectionReason::OriginatorRequested;
-            encode_redirection(intended, WallTime(0), reason, &mut redirections);
+            encode_redirection(intended, WallTime(0), reason, &mut encoded);
         }
-        assert!(redirections.ends_with(b"\x17\x0d700101000000Z\x0a\x01\x01"));
+        assert!(encoded.ends_with(b"\x17\x0d700101000000Z\x0a\x01\x01"));
         let mut value = Vec::new();
-        write::constructed(&mut value, Tag::SEQUENCE, |out| out.extend(&redirections));
+        write::constructed(&mut value, Tag::SEQUENCE, |out| out.extend(&encoded));
         let all = Span::new(0, value.len() as u32);
-        assert_eq!(first_intended_recipient(&value, all).unwrap().octets(&value), first);
+        let read: Vec<_> = redirections(&value, all).map(Result::unwrap).collect();
+        let octets = |at: usize| read[at].intended_recipient.octets(&value);
+        assert_eq!((read.len(), octets(0), octets(1)), (2, &first[..], &second[..]));
+        assert_eq!(read[1].reason, RedirectionReason::OriginatorRequested as i64);
 
         let mut expansions = Vec::new();
         encode_entry(&first, b"700101000000Z", &mut expansions);
@@ -156,20 +183,20 @@ mod tests {
         value.extend([0, 0]);
         let all = Span::new(0, value.len() as u32);
         assert_eq!(entries(&value, all).unwrap().octets(&value), expansions);
-        let names = names(&value, all).unwrap();
+        let names: Vec<_> = names(&value, all).map(Result::unwrap).collect();
         assert_eq!(names[0].octets(&value), first);
         assert_eq!(names[1].octets(&value), second);
     }
 
     #[test]
     fn what_is_no_history_is_refused() {
-        for value in
-            [&b""[..], b"\x30\x00", b"\x31\x00", b"\x30\x02\x30\x00", b"\x30\x03\x02\x01\x01"]
-        {
+        for value in [&b""[..], b"\x31\x00", b"\x30\x02\x30\x00", b"\x30\x03\x02\x01\x01"] {
             let all = Span::new(0, value.len() as u32);
-            assert!(first_intended_recipient(value, all).is_err(), "{value:02x?}");
+            let mut read = redirections(value, all);
+            assert!(read.next().is_some_and(|it| it.is_err()), "{value:02x?}");
+            assert_eq!(read.next(), None);
+            assert!(names(value, all).next().is_some_and(|it| it.is_err()), "{value:02x?}");
         }
-        assert!(names(b"\x30\x02\x30\x00", Span::new(0, 4)).is_err());
-        assert_eq!(names(b"\x30\x00", Span::new(0, 2)).unwrap(), []);
+        assert_eq!(names(b"\x30\x00", Span::new(0, 2)).next(), None);
     }
 }

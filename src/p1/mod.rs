@@ -14,6 +14,7 @@ pub mod body_part;
 pub mod build;
 pub mod domain;
 pub mod downgrade;
+pub mod encoded_information_types;
 mod error;
 pub mod history;
 pub mod identifier;

@@ -21,6 +21,8 @@ impl NonDelivery {
     pub const LOOP_DETECTED: NonDelivery = unable_to_transfer(3);
     /// unable-to-transfer, maximum-time-expired.
     pub const MAXIMUM_TIME_EXPIRED: NonDelivery = unable_to_transfer(5);
+    /// unable-to-transfer, encoded-information-types-unsupported.
+    pub const ENCODED_INFORMATION_TYPES_UNSUPPORTED: NonDelivery = unable_to_transfer(6);
     /// unable-to-transfer, content-too-long.
     pub const CONTENT_TOO_LONG: NonDelivery = unable_to_transfer(7);
     /// unable-to-transfer, content-type-not-supported.
@@ -42,7 +44,15 @@ impl NonDelivery {
     /// unable-to-transfer, transfer-attempts-limit-reached.
     pub const TRANSFER_ATTEMPTS_LIMIT_REACHED: NonDelivery = unable_to_transfer(49);
     /// conversion-not-performed, conversion-impractical.
-    pub const CONVERSION_IMPRACTICAL: NonDelivery = NonDelivery { reason: 2, diagnostic: Some(8) };
+    pub const CONVERSION_IMPRACTICAL: NonDelivery = conversion_not_performed(8);
+    /// conversion-not-performed, implicit-conversion-prohibited.
+    pub const IMPLICIT_CONVERSION_PROHIBITED: NonDelivery = conversion_not_performed(9);
+    /// conversion-not-performed, conversion-with-loss-prohibited.
+    pub const CONVERSION_WITH_LOSS_PROHIBITED: NonDelivery = conversion_not_performed(19);
+}
+
+const fn conversion_not_performed(diagnostic: i64) -> NonDelivery {
+    NonDelivery { reason: 2, diagnostic: Some(diagnostic) }
 }
 
 const fn unable_to_transfer(diagnostic: i64) -> NonDelivery {

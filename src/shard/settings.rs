@@ -17,6 +17,7 @@ use crate::mta::policy::Policy;
 use crate::mta::quirks::Quirks;
 use crate::osi::stack::StackConfig;
 use crate::p1::domain::GlobalDomainIdentifier;
+use crate::p1::encoded_information_types::AcceptedTypes;
 use crate::routing::{ConnectorIndex, Entry, LinkStates, Pattern, Table};
 
 /// The whole relay.
@@ -85,6 +86,8 @@ pub struct ConnectorSettings {
     pub recovery_timeout: Duration,
     /// Largest MTS-APDU sent or taken, octets.
     pub message_size_max: usize,
+    /// The encoded information types that it takes; none: any.
+    pub encoded_information_types: Option<AcceptedTypes>,
     /// What it wants otherwise.
     pub quirks: Quirks,
     /// How messages are downgraded where it speaks 1984.
@@ -99,6 +102,7 @@ impl ConnectorSettings {
             message_size_max: self.message_size_max,
             is_local: false,
             content_types: None,
+            encoded_information_types: self.encoded_information_types.as_ref(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Times, probes, reports and conversion (X.411 14.2 to 14.4 (unverified)).
+//! Times, probes and reports (X.411 14.2 to 14.4 (unverified)).
 
 use p1relay::mta::policy::Deferral;
 use p1relay::p1::non_delivery::NonDelivery;
@@ -71,28 +71,4 @@ fn a_report_that_cannot_go_on_is_discarded() {
     assert_eq!(network.hop(&report(NOWHERE)), unrecognised);
     let looped = report(AT_TRAEGER).traced(&[("C=GB;A=CARRIER;P=RELAY", 0), ("C=FR;A=ATLAS", 0)]);
     assert_eq!(network.hop(&looped), discarded(NonDelivery::LOOP_DETECTED));
-}
-
-#[test]
-fn explicit_conversion_is_left_to_who_delivers() {
-    let converted = |recipient: &str| {
-        let mut draft = message(&[recipient]);
-        draft.recipients[0].extensions = vec![0x05, 0x00];
-        with_explicit_conversion(&draft.build())
-    };
-    let network = Network::new();
-    let hop = |apdu: &[u8]| network.decision(apdu, None).targets()[0].hop;
-    assert_eq!(hop(&converted(AT_ACME)), over(ACME));
-    assert_eq!(hop(&converted(AT_HOME)), undeliverable(NonDelivery::CONVERSION_IMPRACTICAL));
-    assert_eq!(hop(&message(&[AT_HOME]).build()), over(LOCAL));
-}
-
-/// The extensions of a message's only recipient, a NULL, become explicit-conversion `[2]` 0
-/// (ia5-text-to-teletex) in two octets, so that no length changes.
-fn with_explicit_conversion(apdu: &[u8]) -> Vec<u8> {
-    let extensions = [0xa3, 0x02, 0x05, 0x00];
-    let at = apdu.windows(4).position(|window| window == extensions).unwrap();
-    let mut apdu = apdu.to_vec();
-    apdu[at..at + 4].copy_from_slice(&[0x82, 0x02, 0x00, 0x00]);
-    apdu
 }

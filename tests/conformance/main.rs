@@ -1,13 +1,15 @@
 //! The MTA's procedures of X.411 section 4, each with the tests that hold it.
 //!
 //! `procedures.toml` lists them: a row's `tests` are `module::name` of this binary, or `path::name` of
-//! another file. A row without a test stands in `tests/exceptions.toml`, with why; a row that is
+//! another file, which must be part of its target and hold that test. A row without a test stands in `tests/exceptions.toml`, with why; a row that is
 //! `required` may not. Every test here is named by a row.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers included")]
 
+mod conversion;
 mod criticality;
 mod delivery;
+mod derive;
 mod loops;
 mod routing;
 mod special;
@@ -58,12 +60,32 @@ struct Exception {
     why: String,
 }
 
-/// The modules whose tests must be named by a row.
-const MODULES: [&str; 5] = ["criticality", "delivery", "loops", "routing", "special"];
-
 fn text(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Whether a source file is part of its target: it is a root, or a parent that is part of it declares it.
+fn is_compiled(path: &Path) -> bool {
+    let (Some(stem), Some(directory)) = (path.file_stem(), path.parent()) else { return false };
+    if stem == "main" || stem == "lib" || directory == Path::new("tests") {
+        return true;
+    }
+    let module = if stem == "mod" { directory } else { &path.with_extension("") };
+    let (Some(name), Some(parent)) = (module.file_name(), module.parent()) else { return false };
+    let declaration = format!("mod {};", name.to_string_lossy());
+    let declares = |candidate: &Path| {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(candidate);
+        fs::read_to_string(file).is_ok_and(|text| {
+            text.lines().any(|line| {
+                line == declaration
+                    || line.split_once(' ').is_some_and(|(_, rest)| rest == declaration)
+            })
+        })
+    };
+    let files = ["main.rs", "lib.rs", "mod.rs"].map(|file| parent.join(file));
+    let mut candidates = files.into_iter().chain([parent.with_extension("rs")]);
+    candidates.any(|candidate| declares(&candidate) && is_compiled(&candidate))
 }
 
 /// The names of the tests that a file's text holds.
@@ -71,9 +93,10 @@ fn tests_of(text: &str) -> BTreeSet<String> {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let is_test = |at: usize| {
         let before = lines[..at].iter().rev();
-        before
-            .take_while(|line| line.starts_with("#[") || line.starts_with("///"))
-            .any(|line| *line == "#[test]")
+        let attributes: Vec<_> =
+            before.take_while(|line| line.starts_with("#[") || line.starts_with("///")).collect();
+        attributes.contains(&&"#[test]")
+            && !attributes.iter().any(|attribute| attribute.starts_with("#[ignore"))
     };
     let name = |line: &str| {
         let rest = line.strip_prefix("fn ")?;
@@ -127,7 +150,9 @@ fn every_procedure_is_held_by_a_test_or_excepted() {
         }
         for test in &procedure.tests {
             let (path, name) = place(test);
-            if !tests_of(&text(&path)).contains(name) {
+            if !is_compiled(Path::new(&path)) {
+                faults.push(format!("{id}: {path} is part of no target"));
+            } else if !tests_of(&text(&path)).contains(name) {
                 faults.push(format!("{id}: {path} has no test {name}"));
             }
             named.insert(test.as_str());
@@ -136,7 +161,10 @@ fn every_procedure_is_held_by_a_test_or_excepted() {
         println!("{state:8} {} {}", procedure.clause, procedure.name);
     }
     faults.extend(excepted.keys().map(|id| format!("{id}: excepted, but no procedure")));
-    for module in MODULES {
+    // Every module of this binary but its helpers.
+    let own = text("tests/conformance/main.rs");
+    let declared = own.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'));
+    for module in declared.filter(|module| *module != "support") {
         for test in tests_of(&text(&format!("tests/conformance/{module}.rs"))) {
             let name = format!("{module}::{test}");
             if !named.contains(name.as_str()) {
@@ -149,7 +177,18 @@ fn every_procedure_is_held_by_a_test_or_excepted() {
 
 #[test]
 fn the_check_knows_tests_from_other_functions() {
-    let found =
-        tests_of("#[test]\nfn one() {}\nfn two() {}\n    #[test]\n    fn three(x: u8) {}\n");
+    let found = tests_of(
+        "#[test]\nfn one() {}\nfn two() {}\n    #[test]\n    fn three(x: u8) {}\n#[test]\n#[ignore]\nfn four() {}\n",
+    );
     assert_eq!(found.into_iter().collect::<Vec<_>>(), ["one", "three"]);
+    for (path, is_part) in [
+        ("src/shard/queue.rs", true),
+        ("src/p1/or_address/text.rs", true),
+        ("tests/p1_codec/patch.rs", true),
+        ("tests/pace.rs", true),
+        ("tests/p1_codec/nothing.rs", false),
+        ("src/shard/nothing.rs", false),
+    ] {
+        assert_eq!(is_compiled(Path::new(path)), is_part, "{path}");
+    }
 }

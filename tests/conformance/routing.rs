@@ -94,7 +94,6 @@ proptest! {
 
     // Whatever stands in the way: every recipient of ours in exactly one target, no other in any.
     #[test]
-    #[test]
     fn every_recipient_of_ours_is_in_exactly_one_target(
         choices in proptest::collection::vec((0..7_usize, any::<bool>(), 0..4_u8), 1..40),
         looped in any::<bool>(),
@@ -124,8 +123,7 @@ proptest! {
         let mut placed: Vec<u16> =
             decision.targets().iter().flat_map(|target| target.recipients.clone()).collect();
         placed.sort_unstable();
-        let mut found = p1relay::p1::scan::Scan::new();
-        p1relay::p1::scan::scan(&apdu, &mut found).unwrap();
+        let found = scanned(&apdu);
         let ours: Vec<u16> = (0..)
             .zip(&found.recipients)
             .filter(|(_, it)| it.responsibility() == Responsibility::Responsible)

@@ -1,11 +1,12 @@
 //! Redirection, alternate recipients, and distribution lists (X.411 14.3 (unverified)).
 
 use p1relay::mta::decide::Hop;
-use p1relay::mta::derive::Derivation;
+use p1relay::mta::derive::{Acting, Derivation, Derived, derive};
 use p1relay::mta::policy::{
     DistributionList, Policy, RecipientRedirection, ReportPolicy, SubmitPermission,
 };
 use p1relay::p1::non_delivery::NonDelivery;
+use p1relay::p1::patch::Patched;
 use p1relay::routing::Pattern;
 
 use crate::support::*;
@@ -175,4 +176,64 @@ fn a_probe_of_a_list_is_answered_as_if_it_were_expanded() {
 #[test]
 fn a_report_for_a_list_goes_where_the_list_says() {
     assert_eq!(network().hop(&report(LIST)), derived(Derivation::Expansion(0)));
+}
+
+/// The copy that a derivation makes for the first recipient.
+fn copy(network: &Network, apdu: &[u8], derivation: Derivation) -> Vec<u8> {
+    let acting = Acting {
+        domain: &network.domain,
+        mta_name: "relay",
+        policy: &network.policy,
+        now: NOW,
+        arrived: NOW,
+        local_identifier: "derived",
+        supplementary_information: "",
+    };
+    let scan = scanned(apdu);
+    let (mut out, mut patched) = (Vec::new(), Patched::new());
+    let derived = derive(apdu, &scan, &[0], derivation, &acting, &mut out, &mut patched);
+    assert_eq!(derived, Ok(Derived::Patched));
+    patched.write_to(apdu, &mut out);
+    out.extend_from_slice(&apdu[scan.envelope_end() as usize..]);
+    out
+}
+
+#[test]
+fn what_is_derived_is_decided_on_in_turn() {
+    let mut lists: Vec<DistributionList> = policy().lists.to_vec();
+    lists[1].members = vec![address(LIST), address(REDIRECTED_USER)];
+    let network = Network { policy: Policy { lists: lists.into(), ..policy() }, ..Network::new() };
+    let expansion = |index| Derivation::Expansion(index);
+    // The lists contain each other; the second has a member that is redirected.
+    let expanded = copy(&network, &message(&[LIST]).build(), expansion(0));
+    assert_eq!(network.hops_of(&expanded), [over(ACME), derived(expansion(1))]);
+    let from_second = copy(&network, &message(&[OTHER_LIST]).build(), expansion(1));
+    let redirection = derived(Derivation::Redirection(0));
+    assert_eq!(network.hops_of(&from_second), [derived(expansion(0)), redirection]);
+    let again = copy(&network, &from_second, expansion(0));
+    assert_eq!(network.hops_of(&again), [over(ACME), discarded(NonDelivery::LOOP_DETECTED)]);
+    let moved = message(&[REDIRECTED_USER]).build();
+    let redirected = copy(&network, &moved, Derivation::Redirection(0));
+    assert_eq!(network.hops_of(&redirected), [over(TRAEGER)]);
+    // An alternate recipient that cannot be delivered to either has none itself.
+    let draft = message(&[NOWHERE]).each_extended(&alternate_recipient("C=FR;A=ATLAS;S=AUTRE"));
+    let alternate = copy(&network, &draft.build(), Derivation::AlternateRecipient);
+    let unrecognised = undeliverable(NonDelivery::UNRECOGNISED_OR_NAME);
+    assert_eq!(network.hops_of(&alternate), [unrecognised]);
+}
+
+#[test]
+fn disclosure_goes_with_every_copy() {
+    for per_message_indicators in [0x80, 0x00] {
+        for (recipient, derivation) in [
+            (REDIRECTED_USER, Derivation::Redirection(0)),
+            (LIST, Derivation::Expansion(0)),
+            (AT_ACME, Derivation::Copy),
+        ] {
+            let draft = Draft { per_message_indicators, ..message(&[recipient, AT_HOME]) };
+            let copy = scanned(&copy(&network(), &draft.build(), derivation));
+            let disclosed = copy.per_message_indicators.disclosure_of_other_recipients();
+            assert_eq!(disclosed, per_message_indicators != 0, "{derivation:?}");
+        }
+    }
 }

@@ -8,11 +8,13 @@ use p1relay::mta::policy::Policy;
 use p1relay::p1::build::{MessageBuilder, ProbeBuilder, RecipientFields, ReportBuilder};
 use p1relay::p1::build::{ReportType, ReportedRecipient, encode_mts_identifier};
 use p1relay::p1::domain::GlobalDomainIdentifier;
+use p1relay::p1::encoded_information_types::AcceptedTypes;
 use p1relay::p1::non_delivery::NonDelivery;
 use p1relay::p1::or_address::OrAddress;
 use p1relay::p1::scan::{Scan, scan};
 use p1relay::p1::time::utc_time;
 use p1relay::routing::{ConnectorIndex, Entry, LinkStates, Pattern, Table};
+use support::tree::Node;
 
 /// The time of every decision.
 pub(crate) const NOW: WallTime = WallTime(1_800_000_000_000);
@@ -39,12 +41,19 @@ pub(crate) fn or_name(text: &str) -> Vec<u8> {
     octets
 }
 
+pub(crate) fn scanned(apdu: &[u8]) -> Scan {
+    let mut found = Scan::new();
+    scan(apdu, &mut found).unwrap();
+    found
+}
+
 /// What a connector of the network is.
 pub(crate) struct Connector {
     pub(crate) domain: Option<GlobalDomainIdentifier>,
     pub(crate) message_size_max: usize,
     pub(crate) is_local: bool,
     pub(crate) content_types: Option<Vec<AcceptedContentType>>,
+    pub(crate) encoded_information_types: Option<AcceptedTypes>,
 }
 
 /// Connectors of the network.
@@ -77,6 +86,7 @@ impl Network {
             message_size_max: 100_000,
             is_local: text.is_none(),
             content_types: None,
+            encoded_information_types: None,
         };
         Network {
             domain: domain("C=GB;A=CARRIER;P=RELAY"),
@@ -101,8 +111,7 @@ impl Network {
             connector: ConnectorIndex(*connector),
         };
         let entries: Vec<Entry> = self.routes.iter().map(entry).collect();
-        let mut found = Scan::new();
-        scan(apdu, &mut found).unwrap();
+        let found = scanned(apdu);
         let mut decision = Decision::default();
         let context = Context {
             domain: &self.domain,
@@ -116,6 +125,7 @@ impl Network {
                     message_size_max: connector.message_size_max,
                     is_local: connector.is_local,
                     content_types: connector.content_types.as_deref(),
+                    encoded_information_types: connector.encoded_information_types.as_ref(),
                 }
             },
             policy: &self.policy,
@@ -128,7 +138,12 @@ impl Network {
 
     /// Where each recipient goes, in their order; of a report, its one hop.
     pub(crate) fn hops(&self, draft: &Draft) -> Vec<Hop> {
-        let decision = self.decision(&draft.build(), None);
+        self.hops_of(&draft.build())
+    }
+
+    /// The same of an APDU's octets.
+    pub(crate) fn hops_of(&self, apdu: &[u8]) -> Vec<Hop> {
+        let decision = self.decision(apdu, None);
         let mut hops: Vec<(u16, Hop)> = Vec::new();
         for target in decision.targets() {
             match target.recipients.is_empty() {
@@ -184,6 +199,11 @@ pub(crate) struct Draft {
     pub(crate) deferred: Option<WallTime>,
     pub(crate) content_type: i64,
     pub(crate) content_length: Option<u32>,
+    /// Original-encoded-information-types, a whole element.
+    pub(crate) encoded_information_types: Option<&'static [u8]>,
+    pub(crate) per_message_indicators: u8,
+    /// Explicit-conversion of every recipient.
+    pub(crate) explicit_conversion: Option<u8>,
 }
 
 pub(crate) fn message(recipients: &[&str]) -> Draft {
@@ -196,6 +216,9 @@ pub(crate) fn message(recipients: &[&str]) -> Draft {
         deferred: None,
         content_type: 22,
         content_length: None,
+        encoded_information_types: None,
+        per_message_indicators: 0,
+        explicit_conversion: None,
     }
 }
 
@@ -227,12 +250,34 @@ impl Draft {
     }
 
     pub(crate) fn build(&self) -> Vec<u8> {
+        let apdu = self.build_plain();
+        if self.encoded_information_types.is_none() && self.explicit_conversion.is_none() {
+            return apdu;
+        }
+        let mut node = Node::parse_all(&apdu);
+        let envelope = match self.kind {
+            Kind::Message => &mut node.children_mut()[0],
+            Kind::Probe => &mut node,
+            Kind::Report => panic!("a report has neither"),
+        };
+        envelope.children_mut().extend(self.encoded_information_types.map(Node::parse_all));
+        let fields = envelope.children_mut().iter_mut();
+        let recipients = fields.filter(|field| field.identifier == [0xa2]);
+        for recipient in recipients.flat_map(Node::children_mut) {
+            let conversion = self.explicit_conversion.map(|value| [0x82, 0x01, value]);
+            recipient.children_mut().extend(conversion.map(|octets| Node::parse_all(&octets)));
+        }
+        node.encode()
+    }
+
+    fn build_plain(&self) -> Vec<u8> {
         let from = domain("C=GB;A=CARRIER;P=OTHER");
         match self.kind {
             Kind::Message => MessageBuilder {
                 content_type: self.content_type,
                 deferred_delivery_time: self.deferred,
                 extensions: &self.extensions,
+                per_message_indicators: self.per_message_indicators,
                 recipients: self.recipients.clone(),
                 content: b"content",
                 ..MessageBuilder::new(from, "1", address(self.originator), &self.trace)
@@ -245,7 +290,7 @@ impl Draft {
                 content_type: self.content_type,
                 content_identifier: None,
                 content_length: self.content_length,
-                per_message_indicators: 0,
+                per_message_indicators: self.per_message_indicators,
                 trace: &self.trace,
                 extensions: &self.extensions,
                 recipients: self.recipients.clone(),

@@ -25,7 +25,7 @@ pub enum Support {
 pub const fn support(number: i64) -> Support {
     match number {
         // recipient-reassignment-prohibited, originator-requested-alternate-recipient,
-        // dl-expansion-prohibited, conversion-with-loss-prohibited (nothing is converted here),
+        // dl-expansion-prohibited, conversion-with-loss-prohibited,
         // latest-delivery-time
         1..=5
         // redirection-history, dl-expansion-history

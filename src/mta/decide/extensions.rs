@@ -3,36 +3,37 @@
 
 use super::criticality::is_unsupported;
 use crate::base::clock::WallTime;
-use crate::ber::Reader;
+use crate::ber::{Reader, Span};
 use crate::mta::names;
 use crate::p1::Error;
+use crate::p1::history::{
+    self, DL_EXPANSION_HISTORY, ORIGINATOR_REQUESTED_ALTERNATE_RECIPIENT, REDIRECTION_HISTORY,
+    Redirection, RedirectionReason,
+};
 use crate::p1::scan::{Extension, ExtensionId, Recipient, Scan};
 use crate::p1::time::wall_time;
 
 const RECIPIENT_REASSIGNMENT_PROHIBITED: i64 = 1;
-const ORIGINATOR_REQUESTED_ALTERNATE_RECIPIENT: i64 = 2;
 const DL_EXPANSION_PROHIBITED: i64 = 3;
+const CONVERSION_WITH_LOSS_PROHIBITED: i64 = 4;
 const LATEST_DELIVERY_TIME: i64 = 5;
-const REDIRECTION_HISTORY: i64 = 25;
-const DL_EXPANSION_HISTORY: i64 = 26;
-
-/// RedirectionReason originator-requested-alternate-recipient.
-const ORIGINATOR_REQUESTED: i64 = 1;
 
 /// Those of an envelope.
 #[derive(Default)]
-pub(super) struct EnvelopeExtensions<'a> {
+pub(super) struct EnvelopeExtensions {
     /// Something critical for transfer is not supported.
     pub(super) is_unsupported: bool,
     pub(super) is_reassignment_prohibited: bool,
     pub(super) is_expansion_prohibited: bool,
+    /// Conversion-with-loss-prohibited.
+    pub(super) is_loss_prohibited: bool,
     pub(super) latest_delivery_time: Option<WallTime>,
     /// The value of dl-expansion-history, the whole element.
-    pub(super) expansion_history: Option<&'a [u8]>,
+    pub(super) expansion_history: Option<Span>,
 }
 
-impl<'a> EnvelopeExtensions<'a> {
-    pub(super) fn read(apdu: &'a [u8], scan: &Scan) -> EnvelopeExtensions<'a> {
+impl EnvelopeExtensions {
+    pub(super) fn read(apdu: &[u8], scan: &Scan) -> EnvelopeExtensions {
         let mut found = EnvelopeExtensions::default();
         for extension in &scan.extensions {
             found.is_unsupported |= is_unsupported(extension);
@@ -45,8 +46,11 @@ impl<'a> EnvelopeExtensions<'a> {
                 DL_EXPANSION_PROHIBITED => {
                     found.is_expansion_prohibited = enumerated(value) == Some(1);
                 }
+                CONVERSION_WITH_LOSS_PROHIBITED => {
+                    found.is_loss_prohibited = enumerated(value) == Some(1);
+                }
                 LATEST_DELIVERY_TIME => found.latest_delivery_time = time(value),
-                DL_EXPANSION_HISTORY => found.expansion_history = Some(value),
+                DL_EXPANSION_HISTORY => found.expansion_history = Some(extension.value),
                 _ => {}
             }
         }
@@ -62,7 +66,7 @@ pub(super) struct RecipientExtensions<'a> {
     /// Whom the originator named instead, a whole O/R name element.
     alternate: Option<&'a [u8]>,
     /// The value of redirection-history, the whole element.
-    redirection_history: Option<&'a [u8]>,
+    redirection_history: Option<Span>,
 }
 
 impl<'a> RecipientExtensions<'a> {
@@ -86,20 +90,23 @@ impl<'a> RecipientExtensions<'a> {
             ExtensionId::Standard(ORIGINATOR_REQUESTED_ALTERNATE_RECIPIENT) => {
                 self.alternate = Some(value);
             }
-            ExtensionId::Standard(REDIRECTION_HISTORY) => self.redirection_history = Some(value),
+            ExtensionId::Standard(REDIRECTION_HISTORY) => {
+                self.redirection_history = Some(extension.value);
+            }
             _ => {}
         }
     }
 
     /// Whether the originator named another recipient, to whom the copy for `or_name` has not been.
-    pub(super) fn has_unused_alternate(&self, or_name: &[u8]) -> bool {
+    pub(super) fn has_unused_alternate(&self, apdu: &[u8], or_name: &[u8]) -> bool {
         let Some(alternate) = self.alternate else { return false };
         let is_unused = || -> Result<bool, Error> {
             let mut is_unused = !names::same(alternate, or_name)?;
-            self.redirections(|intended, reason| {
-                is_unused &= reason != ORIGINATOR_REQUESTED && !names::same(alternate, intended)?;
-                Ok(())
-            })?;
+            for redirection in self.redirections(apdu) {
+                let Redirection { intended_recipient, reason } = redirection?;
+                is_unused &= reason != RedirectionReason::OriginatorRequested as i64
+                    && !names::same(alternate, intended_recipient.octets(apdu))?;
+            }
             Ok(is_unused)
         };
         is_unused().unwrap_or(false)
@@ -109,56 +116,17 @@ impl<'a> RecipientExtensions<'a> {
     ///
     /// # Errors
     /// When the history cannot be read.
-    pub(super) fn has_been_for(&self, those: &names::Names) -> Result<bool, Error> {
+    pub(super) fn has_been_for(&self, apdu: &[u8], those: &names::Names) -> Result<bool, Error> {
         let mut has_been = false;
-        self.redirections(|intended, _| {
-            has_been |= those.contains(intended)?;
-            Ok(())
-        })?;
+        for redirection in self.redirections(apdu) {
+            has_been |= those.contains(redirection?.intended_recipient.octets(apdu))?;
+        }
         Ok(has_been)
     }
 
-    /// Every intended recipient of the redirection-history with the reason that it is no more.
-    fn redirections(
-        &self,
-        mut visit: impl FnMut(&[u8], i64) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let Some(history) = self.redirection_history else { return Ok(()) };
-        let mut reader = Reader::new(history);
-        let header = reader.header()?;
-        let all = reader.enter(&header)?;
-        while let Some(item) = reader.next(&all)? {
-            let redirection = reader.enter(&item)?;
-            let header = reader.header()?;
-            let intended = reader.enter(&header)?;
-            let name = reader.take()?.span();
-            reader.take()?;
-            reader.leave(&intended)?;
-            let header = reader.header()?;
-            let reason = reader.integer(&header)?;
-            reader.leave(&redirection)?;
-            visit(reader.octets_of(name), reason)?;
-        }
-        Ok(())
+    fn redirections(&self, apdu: &[u8]) -> impl Iterator<Item = Result<Redirection, Error>> {
+        self.redirection_history.into_iter().flat_map(|value| history::redirections(apdu, value))
     }
-}
-
-/// Every list of a dl-expansion-history, the first expanded first.
-pub(super) fn expansions<'a>(
-    history: &'a [u8],
-    mut visit: impl FnMut(&'a [u8]) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let mut reader = Reader::new(history);
-    let header = reader.header()?;
-    let all = reader.enter(&header)?;
-    while let Some(item) = reader.next(&all)? {
-        let expansion = reader.enter(&item)?;
-        let name = reader.take()?.span();
-        reader.take()?;
-        reader.leave(&expansion)?;
-        visit(reader.octets_of(name))?;
-    }
-    Ok(())
 }
 
 fn enumerated(value: &[u8]) -> Option<i64> {

@@ -16,6 +16,7 @@ use super::policy::{Deferral, Policy};
 use crate::base::clock::WallTime;
 use crate::p1::Error;
 use crate::p1::domain::GlobalDomainIdentifier;
+use crate::p1::encoded_information_types::AcceptedTypes;
 use crate::p1::non_delivery::NonDelivery;
 use crate::p1::scan::{ApduKind, Priority, Recipient, Responsibility, Scan};
 use crate::p1::time::wall_time;
@@ -62,6 +63,8 @@ pub struct ConnectorFacts<'a> {
     pub is_local: bool,
     /// The content types that it takes; none: any.
     pub content_types: Option<&'a [AcceptedContentType]>,
+    /// The encoded information types that it takes; none: any.
+    pub encoded_information_types: Option<&'a AcceptedTypes>,
 }
 
 /// A content type that a connector takes.
@@ -170,7 +173,7 @@ struct Subject<'a, 'c> {
     apdu: &'a [u8],
     scan: &'a Scan,
     context: &'a Context<'c>,
-    extensions: &'a EnvelopeExtensions<'a>,
+    extensions: &'a EnvelopeExtensions,
     trace: &'a Trace<'a>,
 }
 
@@ -252,7 +255,7 @@ impl Subject<'_, '_> {
         let or_name = recipient.or_name.octets(self.apdu);
         match self.hop_or_obstacle(recipient, or_name, &extensions)? {
             Ok(hop) => Ok(hop),
-            Err(_) if extensions.has_unused_alternate(or_name) => {
+            Err(_) if extensions.has_unused_alternate(self.apdu, or_name) => {
                 Ok(Hop::Derive(Derivation::AlternateRecipient))
             }
             Err(why) => Ok(undeliverable(why)),
@@ -278,7 +281,7 @@ impl Subject<'_, '_> {
         }
         let Route { connector, is_local } = match self.route(or_name)? {
             Ok(route) => route,
-            Err(why) => return Ok(Err(why)),
+            Err(why) => return Ok(Err(self.unconverted(why, recipient))),
         };
         if !is_local {
             return Ok(Ok(Hop::Connector(connector)));
@@ -290,6 +293,23 @@ impl Subject<'_, '_> {
             ApduKind::Probe => self.deliverable(self.type_of_local_user()),
             ApduKind::Message | ApduKind::Report => Hop::Connector(connector),
         }))
+    }
+
+    /// Where encoded information types stand in the way: why they are not converted. Nothing is converted
+    /// here; the diagnostic says what the originator asked for or prohibited (X.411 14.3 (unverified)).
+    #[cold]
+    fn unconverted(&self, why: NonDelivery, recipient: &Recipient) -> NonDelivery {
+        if why != NonDelivery::ENCODED_INFORMATION_TYPES_UNSUPPORTED {
+            why
+        } else if recipient.explicit_conversion.is_some() {
+            NonDelivery::CONVERSION_IMPRACTICAL
+        } else if self.scan.per_message_indicators.implicit_conversion_prohibited() {
+            NonDelivery::IMPLICIT_CONVERSION_PROHIBITED
+        } else if self.extensions.is_loss_prohibited {
+            NonDelivery::CONVERSION_WITH_LOSS_PROHIBITED
+        } else {
+            why
+        }
     }
 
     /// What a probe is answered where a message would be delivered.

@@ -2,6 +2,7 @@
 
 use super::{AcceptedContentType, ConnectorFacts, Subject};
 use crate::p1::Error;
+use crate::p1::encoded_information_types::AcceptedTypes;
 use crate::p1::non_delivery::NonDelivery;
 use crate::p1::scan::{ApduKind, ContentType};
 use crate::routing::{Address, Candidate, ConnectorIndex, LinkState};
@@ -10,6 +11,7 @@ use crate::routing::{Address, Candidate, ConnectorIndex, LinkState};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Obstacle {
     ContentType,
+    EncodedInformationTypes,
     Size,
     Loop,
 }
@@ -24,7 +26,7 @@ pub(super) struct Route {
 
 impl Subject<'_, '_> {
     /// The connector to this name, or why there is none: none serves it, the APDU was where they lead, it
-    /// is too long for them, or they do not take its content type.
+    /// is too long for them, or they do not take its content type or encoded information types.
     pub(super) fn route(&self, or_name: &[u8]) -> Result<Result<Route, NonDelivery>, Error> {
         let address = Address::read(or_name)?;
         let mut worst = None;
@@ -42,6 +44,9 @@ impl Subject<'_, '_> {
         Ok(Err(match worst {
             Some(Obstacle::Loop) => NonDelivery::LOOP_DETECTED,
             Some(Obstacle::Size) => NonDelivery::CONTENT_TOO_LONG,
+            Some(Obstacle::EncodedInformationTypes) => {
+                NonDelivery::ENCODED_INFORMATION_TYPES_UNSUPPORTED
+            }
             Some(Obstacle::ContentType) => NonDelivery::CONTENT_TYPE_NOT_SUPPORTED,
             None => NonDelivery::UNRECOGNISED_OR_NAME,
         }))
@@ -77,7 +82,18 @@ impl Subject<'_, '_> {
                 accepted.iter().any(|one| one.is(content_type, self.apdu))
             })
         };
-        (!facts.content_types.is_none_or(accepts)).then_some(Obstacle::ContentType)
+        if !facts.content_types.is_none_or(accepts) {
+            return Some(Obstacle::ContentType);
+        }
+        let accepted = facts.encoded_information_types?;
+        (!self.has_only(accepted)).then_some(Obstacle::EncodedInformationTypes)
+    }
+
+    /// Whether the content holds types among these alone, as far as it says what it holds. Types that
+    /// cannot be read are among none.
+    fn has_only(&self, accepted: &AcceptedTypes) -> bool {
+        let original = self.scan.original_encoded_information_types;
+        original.is_none_or(|types| accepted.contain(self.apdu, types).unwrap_or(false))
     }
 
     /// How long the APDU is, octets; what a probe asks about would be longer by its content.

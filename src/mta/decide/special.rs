@@ -4,11 +4,12 @@
 //! A list that was expanded for this copy before is not expanded again, and nobody is told: its members
 //! have their copies (as PP does).
 
-use super::extensions::{RecipientExtensions, expansions};
+use super::extensions::RecipientExtensions;
 use super::{Hop, Subject};
 use crate::mta::derive::Derivation;
 use crate::mta::policy::SubmitPermission;
 use crate::p1::Error;
+use crate::p1::history;
 use crate::p1::non_delivery::NonDelivery;
 use crate::p1::or_address::folded_eq;
 use crate::p1::scan::ApduKind;
@@ -29,7 +30,7 @@ impl Subject<'_, '_> {
         }
         let redirections = &self.context.policy.redirections;
         let leads_back = redirections.related(index).is_none_or(|to| {
-            extensions.has_been_for(to).unwrap_or(true)
+            extensions.has_been_for(self.apdu, to).unwrap_or(true)
                 || redirections[index].from == redirections[index].to
         });
         match leads_back {
@@ -47,13 +48,12 @@ impl Subject<'_, '_> {
         // Who sends to a list: the last list that the copy came through, else the originator.
         let mut sender = self.scan.originator.octets(self.apdu);
         let mut is_expanded = false;
-        let history = self.extensions.expansion_history;
-        let read = history.map_or(Ok(()), |history| {
-            expansions(history, |list| {
-                sender = list;
-                is_expanded |= lists.find(list)? == Some(index);
-                Ok(())
-            })
+        let expanded = self.extensions.expansion_history;
+        let mut names = expanded.into_iter().flat_map(|value| history::names(self.apdu, value));
+        let read = names.try_for_each(|name| {
+            sender = name?.octets(self.apdu);
+            is_expanded |= lists.find(sender)? == Some(index);
+            Ok::<(), Error>(())
         });
         if is_expanded {
             return Ok(Ok(Hop::Derive(Derivation::Discard(NonDelivery::LOOP_DETECTED))));

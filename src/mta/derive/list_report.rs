@@ -95,7 +95,7 @@ fn send_on(
 /// The O/R name of the list or originator that the message came to this list from, when the report tells.
 fn previous(apdu: &[u8], scan: &Scan, list: &DistributionList) -> Option<Span> {
     let found = history::find(&scan.extensions, ORIGINATOR_AND_DL_EXPANSION_HISTORY)?;
-    let names = history::names(apdu, found.value).ok()?;
+    let names: Vec<Span> = history::names(apdu, found.value).collect::<Result<_, _>>().ok()?;
     let mut own = Vec::new();
     list.address.encode(&mut own);
     let own = or_address::attributes(&own).ok()?;

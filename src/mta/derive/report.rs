@@ -114,8 +114,8 @@ fn on_recipient<'a>(
 ) -> ReportedRecipient<'a> {
     let extensions = scan.recipient_extensions(recipient);
     let redirections = history::find(extensions, history::REDIRECTION_HISTORY).and_then(|found| {
-        let intended = history::first_intended_recipient(apdu, found.value).ok()?;
-        Some((found.field.octets(apdu), intended.octets(apdu)))
+        let first = history::redirections(apdu, found.value).next()?.ok()?;
+        Some((found.field.octets(apdu), first.intended_recipient.octets(apdu)))
     });
     let (report_type, words) = match verdict {
         Verdict::Delivery { at, type_of_mts_user } => {
@@ -161,7 +161,7 @@ impl Expansions {
     fn of(apdu: &[u8], scan: &Scan) -> Expansions {
         let found = history::find(&scan.extensions, history::DL_EXPANSION_HISTORY);
         let read = found.and_then(|found| {
-            let last = history::names(apdu, found.value).ok()?.pop()?;
+            let last = history::names(apdu, found.value).last()?.ok()?;
             Some((history::entries(apdu, found.value).ok()?, last))
         });
         match read {

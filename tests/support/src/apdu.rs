@@ -12,6 +12,8 @@ use p1relay::p1::or_address::OrAddress;
 use p1relay::p1::trace::{Supplied, encode_trace_element};
 use p1relay::p1::transfer_1984::CONTENT_TYPE_P2;
 
+use crate::tree::Node;
+
 /// The domain in MTS-identifiers and first trace elements.
 pub const ORIGIN: &str = "C=GB;A=CARRIER;P=ACME";
 /// Who sends.
@@ -135,4 +137,28 @@ pub fn report(local_identifier: &str, destination: &str, subjects: [&str; 2]) ->
             .collect(),
     }
     .build()
+}
+
+/// The MTS-APDU of the foreign capture in 1988 mode: what stands in the EXTERNAL behind its
+/// indirect-reference 5 and the tag of single-ASN1-type. It lies in one TCP segment.
+pub fn foreign_message() -> Vec<u8> {
+    let capture = include_bytes!("../../vectors/foreign-transfer-1988.pcap");
+    element_behind(capture, &[0x28, 0x80, 0x02, 0x01, 0x05, 0xa0, 0x80])
+}
+
+/// The MTS-APDU of the foreign capture in 1984 mode: it follows GIVE TOKENS and DATA TRANSFER bare, and
+/// lies in one TCP segment too.
+pub fn foreign_message_1984() -> Vec<u8> {
+    let capture = include_bytes!("../../vectors/foreign-transfer-1984.pcap");
+    element_behind(capture, &[0x02, 0xf0, 0x80, 0x01, 0x00, 0x01, 0x00])
+}
+
+/// The first element behind `marker` that is a message.
+fn element_behind(capture: &[u8], marker: &[u8]) -> Vec<u8> {
+    let at = (marker.len()..capture.len())
+        .find(|at| capture[..*at].ends_with(marker) && capture[*at] == 0xa0)
+        .expect("the capture holds a transfer");
+    let rest = &capture[at..];
+    let (_, size) = Node::parse(rest);
+    rest[..size].to_vec()
 }

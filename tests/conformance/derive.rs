@@ -1,4 +1,4 @@
-//! What is derived, read by the oracle and by the scanner: reports, redirected and expanded copies, and the
+//! What is derived (X.411 14.3, 14.4 (unverified)), read by the oracle and by the scanner: reports, redirected and expanded copies, and the
 //! reports that lists send on; of subjects of our own and in odd encodings.
 
 use std::time::{Duration, Instant};
@@ -21,7 +21,11 @@ use p1relay::p1::schema::{self, ExtensionField, MtsApdu, OrName};
 use p1relay::p1::trace::{Supplied, encode_trace_element};
 use rasn::types::Any;
 
-use crate::{Node, Random, foreign_message, scanned};
+use support::apdu::foreign_message;
+use support::random::Random;
+use support::tree::Node;
+
+use crate::support::scanned;
 
 const ARRIVED: WallTime = WallTime(1_800_000_000_000);
 const NOW: WallTime = WallTime(1_800_000_060_000);
