@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | 7 | [`config`], [`run`], [`demo`], [`connector_command`], [`track_command`], `main` | arguments, TOML, the demo, what an operator asks of a connector and of a message |
 //! | 6 | [`shard`], [`endpoint`] | where protocol meets I/O: the relay's core loop; the foreign MTA that demo, tests and `p1load` play |
-//! | 5 | [`association`] | one stack over one socket, for both |
+//! | 5 | [`association`], [`spool`] | one stack over one socket, for both; local delivery points, messages in directories |
 //! | 4 | [`mta`], [`connector`], [`decode`] | X.411 procedures: APDU in, decision and octets out; when and how a partner is called; octets in words; pure |
 //! | 3 | [`routing`], [`store`], [`journal`] | compiled address spaces; the log, commit, recovery; what happened to each message |
 //! | 2 | [`osi`], [`p1`] | sans-IO protocol machines; views of MTS-APDUs |
@@ -48,5 +48,6 @@ pub mod p1;
 pub mod routing;
 pub mod run;
 pub mod shard;
+pub mod spool;
 pub mod store;
 pub mod track_command;

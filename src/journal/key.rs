@@ -160,7 +160,9 @@ impl<'a> Keys<'a> {
                 address_keys(KeyKind::Recipient, to, &mut give);
             }
             Event::Expansion { list, .. } => address_keys(KeyKind::Recipient, list, &mut give),
-            Event::Delivery { recipient } => address_keys(KeyKind::Recipient, recipient, &mut give),
+            Event::Delivery { recipient, .. } => {
+                address_keys(KeyKind::Recipient, recipient, &mut give)
+            }
             _ => {}
         }
     }
