@@ -112,9 +112,12 @@ pub(super) fn latency(arguments: &BenchArguments, folder: &Path) -> anyhow::Resu
     Ok(runs().all(BenchResult::is_whole))
 }
 
+/// A stage's name, and where it stands.
+type Stage = (&'static str, fn(&StageLatency) -> &DurationPercentiles);
+
 /// A line for each stage, the medians over the runs.
 fn stages(runs: &[StageLatency]) -> String {
-    let stages: [(&str, fn(&StageLatency) -> &DurationPercentiles); 6] = [
+    let stages: [Stage; 6] = [
         ("turn", |it| &it.turn),
         ("commit_wait", |it| &it.commit_wait),
         ("commit_write", |it| &it.commit_write),
@@ -122,7 +125,7 @@ fn stages(runs: &[StageLatency]) -> String {
         ("queue", |it| &it.queue),
         ("transfer", |it| &it.transfer),
     ];
-    let line = |(name, of): (&str, fn(&StageLatency) -> &DurationPercentiles)| {
+    let line = |(name, of): Stage| {
         let median = |at: fn(&DurationPercentiles) -> u64| {
             Spread::of(runs.iter().map(|run| at(of(run)) as f64)).median
         };
