@@ -13,6 +13,8 @@ mod message;
 mod mta;
 #[path = "common/relay.rs"]
 mod relay;
+#[path = "common/track.rs"]
+mod track;
 #[path = "common/transfer.rs"]
 mod transfer;
 
@@ -37,6 +39,7 @@ mod counted {
     use super::message;
     use super::mta::Mta;
     use super::relay::Simulation;
+    use super::track::Tracking;
     use super::transfer::Pair;
 
     fn scanned() -> (Vec<u8>, Scan) {
@@ -53,8 +56,9 @@ mod counted {
         (apdu, found)
     }
 
-    fn relayed(split: bool) -> (Vec<u8>, Mta) {
-        let (apdu, mut mta) = (message::message(), Mta::new(split));
+    // Boxed, so that moving the working memory in and out of the benchmark is not what is counted.
+    fn relayed(split: bool) -> (Vec<u8>, Box<Mta>) {
+        let (apdu, mut mta) = (message::message(), Box::new(Mta::new(split)));
         // Memory that one message leaves to the next has grown by then.
         (0..3).for_each(|_| assert!(mta.relay(&apdu) > 0));
         assert_eq!(mta.target_count(), 1 + usize::from(split));
@@ -64,7 +68,7 @@ mod counted {
     #[library_benchmark]
     #[bench::one_hop(relayed(false))]
     #[bench::two_hops(relayed(true))]
-    fn scan_route_patch((apdu, mut mta): (Vec<u8>, Mta)) -> (Vec<u8>, Mta) {
+    fn scan_route_patch((apdu, mut mta): (Vec<u8>, Box<Mta>)) -> (Vec<u8>, Box<Mta>) {
         black_box(mta.relay(black_box(&apdu)));
         (apdu, mta)
     }
@@ -98,6 +102,26 @@ mod counted {
         pair
     }
 
+    #[library_benchmark]
+    #[bench::hundred_messages(Tracking::new())]
+    fn track_recording(mut tracking: Tracking) -> Tracking {
+        tracking.record();
+        tracking
+    }
+
+    fn recorded() -> Tracking {
+        let mut tracking = Tracking::new();
+        tracking.record();
+        tracking
+    }
+
+    #[library_benchmark]
+    #[bench::hundred_messages(recorded())]
+    fn track_writing(mut tracking: Tracking) -> Tracking {
+        black_box(tracking.write());
+        tracking
+    }
+
     const WARM_UP_COUNT: u64 = 500;
     const MESSAGE_COUNT: u64 = 1000;
 
@@ -118,7 +142,8 @@ mod counted {
 
     library_benchmark_group!(
         name = budget,
-        benchmarks = [scan, scan_route_patch, stack, mail, whole_relay]
+        benchmarks =
+            [scan, scan_route_patch, stack, mail, track_recording, track_writing, whole_relay]
     );
 
     gungraun::main!(library_benchmark_groups = budget);

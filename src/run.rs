@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::base::durations::StageLatency;
 use crate::config;
 use crate::io::probe::IoChoice;
 use crate::routing::{ConnectorIndex, LinkFault};
@@ -52,6 +53,8 @@ pub struct Status {
     /// What has been counted.
     #[serde(flatten)]
     pub counters: CounterValues,
+    /// How long messages are in each stage of their way, since the start.
+    pub stage_latency_us: StageLatency,
     /// The connectors, in the order of the configuration.
     pub connectors: Vec<ConnectorStatus>,
 }
@@ -139,6 +142,7 @@ pub fn run_until_signal(
     }
     let (engine, reason) = (node.engine, node.engine_reason.clone());
     let (addresses, snapshot) = (node.addresses.clone(), node.snapshot());
+    let stage_latency = node.stage_latency();
     let status = |state: &str, counters: CounterValues| {
         if status_interval.is_some() {
             print_status(&Status {
@@ -148,6 +152,7 @@ pub fn run_until_signal(
                 io_engine_reason: reason.clone(),
                 addresses: addresses.clone(),
                 counters,
+                stage_latency_us: stage_latency(),
                 connectors: connectors(&snapshot),
             });
         }

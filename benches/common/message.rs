@@ -20,6 +20,11 @@ fn domain(text: &str) -> GlobalDomainIdentifier {
 
 /// A message with one element of trace and one of internal trace, as it comes in from a neighbour.
 pub(crate) fn message() -> Vec<u8> {
+    message_named("1")
+}
+
+/// The same with this as its local identifier.
+pub(crate) fn message_named(local_identifier: &str) -> Vec<u8> {
     let origin = domain("C=GB;A=CARRIER;P=ACME");
     let mut trace = Vec::new();
     encode_trace_element(&origin, Supplied::relayed(ARRIVED), &mut trace);
@@ -28,7 +33,7 @@ pub(crate) fn message() -> Vec<u8> {
     let mut extensions = Vec::new();
     encode_internal_trace_field(&elements, &mut extensions);
     let originator = address("C=GB;A=CARRIER;P=ACME;O=SALES;S=SMITH");
-    let mut builder = MessageBuilder::new(origin, "1", originator, &trace);
+    let mut builder = MessageBuilder::new(origin, local_identifier, originator, &trace);
     builder.extensions = &extensions;
     builder.recipients = vec![
         address("C=GB;A=CARRIER;P=OTHER;O=BUYING;OU1=A;S=JONES").into(),

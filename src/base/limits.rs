@@ -162,6 +162,8 @@ pub const STORE_BLOCK_SIZE: usize = 4096;
 pub const CHUNK_SIZE: usize = 64 << 10;
 /// Size of one group buffer, octets: what one commit can carry.
 pub const GROUP_BUFFER_SIZE: usize = 1 << 20;
+/// What is written at once of a file that is made ahead of need, octets.
+pub const UNHURRIED_WRITE_SIZE: usize = 128 << 10;
 /// Commits of one log that may be under way at once.
 pub const COMMIT_IN_FLIGHT_COUNT_MAX: usize = 4;
 

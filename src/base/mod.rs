@@ -2,6 +2,7 @@
 
 pub mod buffer;
 pub mod clock;
+pub mod durations;
 pub mod fault;
 pub mod limits;
 pub mod timer;

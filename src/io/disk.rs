@@ -17,9 +17,9 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use rustix::io::{Errno, ReadWriteFlags};
 use smallvec::SmallVec;
 
-use super::Token;
 use super::files::{self, OpenFile};
 use super::interrupt::{Interrupt, Nudge};
+use super::{Haste, Token};
 use crate::base::buffer::{Fill, Lease};
 use crate::base::limits::{DISK_JOB_COUNT_MAX, DISK_WRITE_MERGE_COUNT_MAX};
 
@@ -28,7 +28,7 @@ pub(super) enum Job {
     Write { token: Token, file: Arc<OpenFile>, offset: u64, octets: Lease, durable: bool },
     Sync { token: Token, file: Arc<OpenFile> },
     Read { token: Token, file: Arc<OpenFile>, offset: u64, size: usize, into: Fill },
-    Create { token: Token, path: PathBuf, size: u64 },
+    Create { token: Token, path: PathBuf, size: u64, haste: Haste },
 }
 
 /// How a job ended well.
@@ -143,8 +143,8 @@ impl<N: Nudge> Worker<N> {
                 Job::Read { token, file, offset, size, into } => {
                     self.report(token, self.read(&file, offset, size, into).map(Done::Read));
                 }
-                Job::Create { token, path, size } => {
-                    let created = files::create(&path, size, self.interrupt.counter());
+                Job::Create { token, path, size, haste } => {
+                    let created = files::create(&path, size, &haste, self.interrupt.counter());
                     self.report(token, created.map(Done::Created));
                 }
             }

@@ -17,8 +17,9 @@ use memmap2::Mmap;
 use rustix::fs::{FallocateFlags, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::{Haste, clocks};
 use crate::base::buffer::{BLOCK_ALIGNMENT, Fill, Lease};
-use crate::base::limits::{GROUP_BUFFER_SIZE, STORE_BLOCK_SIZE};
+use crate::base::limits::{GROUP_BUFFER_SIZE, STORE_BLOCK_SIZE, UNHURRIED_WRITE_SIZE};
 
 /// How the names of unfinished files end.
 const UNFINISHED_SUFFIX: &str = ".unfinished";
@@ -53,13 +54,19 @@ pub(super) fn open(path: &Path) -> io::Result<OpenFile> {
 
 /// Makes a file of `size` octets, whole store blocks, each written once with zero.
 ///
-/// Takes the place of one that is there, whole or not at all; leaves nothing behind on failure.
-pub(super) fn create(path: &Path, size: u64, system_calls: &AtomicU64) -> io::Result<OpenFile> {
+/// Takes the place of one that is there, whole or not at all; leaves nothing behind on failure. Without haste,
+/// it writes a little at a time and rests as long as that took: commits go to the same disk.
+pub(super) fn create(
+    path: &Path,
+    size: u64,
+    haste: &Haste,
+    system_calls: &AtomicU64,
+) -> io::Result<OpenFile> {
     if !size.is_multiple_of(STORE_BLOCK_SIZE as u64) {
         return Err(Errno::INVAL.into());
     }
     let unfinished = unfinished_path(path)?;
-    let made = zeroed(&unfinished, size, system_calls).and_then(|file| {
+    let made = zeroed(&unfinished, size, haste, system_calls).and_then(|file| {
         std::fs::rename(&unfinished, path)?;
         sync_directory_of(path)?;
         system_calls.fetch_add(5, Ordering::Relaxed);
@@ -139,7 +146,7 @@ fn reads_a_block(file: &OpenFile) -> bool {
     rustix::io::pread(file, block.spare_mut(), 0).is_ok()
 }
 
-fn zeroed(path: &Path, size: u64, system_calls: &AtomicU64) -> io::Result<OpenFile> {
+fn zeroed(path: &Path, size: u64, haste: &Haste, system_calls: &AtomicU64) -> io::Result<OpenFile> {
     File::create(path)?;
     let file = open(path)?;
     match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, size.max(1)) {
@@ -152,9 +159,15 @@ fn zeroed(path: &Path, size: u64, system_calls: &AtomicU64) -> io::Result<OpenFi
     zeros.advance(GROUP_BUFFER_SIZE);
     let mut offset = 0;
     while offset < size {
-        let count = (size - offset).min(GROUP_BUFFER_SIZE as u64) as usize;
+        let is_hasty = haste.is_set();
+        let piece_size = if is_hasty { GROUP_BUFFER_SIZE } else { UNHURRIED_WRITE_SIZE };
+        let count = (size - offset).min(piece_size as u64) as usize;
+        let begun = clocks::instant();
         offset += rustix::io::pwrite(&file, &zeros.octets()[..count], offset)? as u64;
-        system_calls.fetch_add(1, Ordering::Relaxed);
+        if !is_hasty {
+            std::thread::sleep(clocks::instant().since(begun));
+        }
+        system_calls.fetch_add(1 + u64::from(!is_hasty), Ordering::Relaxed);
     }
     file.0.sync_all()?;
     system_calls.fetch_add(7, Ordering::Relaxed);
@@ -187,7 +200,8 @@ mod tests {
         assert!(list(&directory).unwrap().is_empty());
         std::fs::write(directory.join("b.unfinished"), b"half").unwrap();
         let calls = AtomicU64::new(0);
-        create(&directory.join("b"), 2 * GROUP_BUFFER_SIZE as u64 + 4096, &calls).unwrap();
+        let size = 2 * GROUP_BUFFER_SIZE as u64 + 4096;
+        create(&directory.join("b"), size, &Haste::default(), &calls).unwrap();
         replace(&directory.join("a"), b"small").unwrap();
         replace(&directory.join("a"), b"other").unwrap();
         std::fs::write(directory.join("c.unfinished"), b"half").unwrap();
@@ -204,11 +218,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         let calls = AtomicU64::new(0);
-        let odd = create(&path, 4097, &calls).unwrap_err();
+        let odd = create(&path, 4097, &Haste::default(), &calls).unwrap_err();
         assert_eq!(odd.kind(), io::ErrorKind::InvalidInput);
-        create(&path, 0, &calls).unwrap();
+        create(&path, 0, &Haste::default(), &calls).unwrap();
         assert!(map(&open(&path).unwrap()).unwrap().is_empty());
-        create(&path, 4096, &calls).unwrap();
+        create(&path, 4096, &Haste::default(), &calls).unwrap();
         assert_eq!(map(&open(&path).unwrap()).unwrap().len(), 4096);
     }
 }

@@ -36,6 +36,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::base::buffer::{Fill, Lease};
 use crate::base::clock::{Instant, Now, WallTime};
@@ -155,18 +156,36 @@ pub enum Operation {
     },
     /// Make a file of `size` octets, written once with zeros so that later writes do not allocate, and
     /// durable with its directory entry: [`Outcome::Created`]. It takes the place of a file of that name.
-    /// Never blocks the caller.
+    /// Never blocks the caller, nor keeps the disk from others for long, unless in haste.
     CreateFile {
         /// Its path.
         path: PathBuf,
         /// Its size, octets.
         size: u64,
+        /// Whether it is waited for, as long as that is under way.
+        haste: Haste,
     },
     /// Wake another engine, whose `poll` then completes [`Outcome::Woken`] there; none here.
     Wake {
         /// Whom.
         waker: Waker,
     },
+}
+
+/// Whether something that may take its time is waited for; both sides look at the same one.
+#[derive(Debug, Clone, Default)]
+pub struct Haste(Arc<AtomicBool>);
+
+impl Haste {
+    /// Says whether it is waited for.
+    pub fn set(&self, is_waited_for: bool) {
+        self.0.store(is_waited_for, Ordering::Relaxed);
+    }
+
+    /// Whether it is waited for.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// How an operation ended well.

@@ -12,7 +12,9 @@ use smallvec::SmallVec;
 
 use super::event::{Event, Record};
 use crate::p1::identifier::local_identifier;
-use crate::p1::or_address::{Attribute, AttributeKind, Repertoire, folded, visit_attributes};
+use crate::p1::or_address::{
+    Attribute, AttributeKind, Repertoire, folded, visit_attributes, visit_short_form,
+};
 
 /// What a key is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +47,14 @@ pub(super) fn attribute_number(kind: AttributeKind) -> Option<u8> {
 
 /// The hash of a key; `attribute` is 0 where it is of no address.
 pub(super) fn hash(kind: KeyKind, attribute: u8, characters: &[u8]) -> u32 {
-    let octets: SmallVec<[u8; 64]> =
-        [kind as u8, attribute].into_iter().chain(folded(characters)).collect();
+    let mut octets = SmallVec::<[u8; 64]>::from_buf_and_len([0; 64], 2);
+    (octets[0], octets[1]) = (kind as u8, attribute);
+    if characters.contains(&b' ') {
+        octets.extend(folded(characters));
+    } else {
+        octets.extend_from_slice(characters);
+        octets[2..].make_ascii_lowercase();
+    }
     crc32c::crc32c(&octets)
 }
 
@@ -64,49 +72,98 @@ pub(super) fn narrowed(attribute: &Attribute<'_>) -> SmallVec<[u8; 64]> {
     }
 }
 
-/// Gives the hash of each attribute of an O/R name that is a key.
+/// Gives the hash of each attribute of an O/R name that is a key, some of them perhaps more than once.
 fn address_keys(kind: KeyKind, or_name: &[u8], mut give: impl FnMut(u32)) {
+    let is_short_form = visit_short_form(or_name, |attribute, octets| {
+        if let Some(number) = attribute_number(attribute) {
+            give(hash(kind, number, octets));
+        }
+    });
+    if is_short_form {
+        return;
+    }
     let visit = |attribute: Attribute<'_>| {
         if let Some(number) = attribute_number(attribute.kind) {
-            give(hash(kind, number, &narrowed(&attribute)));
+            give(match attribute.repertoire {
+                Repertoire::Bmp | Repertoire::Universal => {
+                    hash(kind, number, &narrowed(&attribute))
+                }
+                _ => hash(kind, number, attribute.octets),
+            });
         }
     };
     // A name that cannot be read is found by the other keys of its message.
     let _ = visit_attributes(or_name, visit);
 }
 
-/// Gives the hash of each key of a record, some of them perhaps more than once.
-pub(super) fn keys(record: &Record<'_>, mut give: impl FnMut(u32)) {
-    let identifier = |element: &[u8], give: &mut dyn FnMut(u32)| {
-        if let Some(local) = local_identifier(element) {
-            give(hash(KeyKind::Identifier, 0, local));
-        }
-    };
-    identifier(record.identifier, &mut give);
-    if let Some(name) = record.event.connector() {
-        give(hash(KeyKind::Connector, 0, name.as_bytes()));
-    }
-    for (name, _) in record.event.recipients().iter().flat_map(|recipients| recipients.iter()) {
-        address_keys(KeyKind::Recipient, name, &mut give);
-    }
-    match &record.event {
-        Event::TransferIn { envelope, .. } | Event::Submission { envelope } => {
-            address_keys(KeyKind::Originator, envelope.originator, &mut give);
-            if !envelope.content_identifier.is_empty() {
-                give(hash(KeyKind::ContentIdentifier, 0, envelope.content_identifier));
+/// Connectors whose hashes are remembered: more than most relays use at a time.
+const CONNECTOR_COUNT: usize = 8;
+
+/// Hashes the keys of records, and remembers what comes again and again: connectors, and the identifier of
+/// events that follow one another.
+#[derive(Debug, Default)]
+pub(super) struct Keys<'a> {
+    identifier: Option<(&'a [u8], Option<u32>)>,
+    connectors: SmallVec<[(&'a str, u32); CONNECTOR_COUNT]>,
+}
+
+impl<'a> Keys<'a> {
+    fn identifier(&mut self, element: &'a [u8]) -> Option<u32> {
+        match self.identifier {
+            Some((last, hash)) if last == element => hash,
+            _ => {
+                let local = local_identifier(element);
+                let hash = local.map(|local| hash(KeyKind::Identifier, 0, local));
+                self.identifier = Some((element, hash));
+                hash
             }
-            identifier(envelope.subject, &mut give);
         }
-        Event::Report { subject, recipient, .. } => {
-            identifier(subject, &mut give);
-            address_keys(KeyKind::Recipient, recipient, &mut give);
+    }
+
+    fn connector(&mut self, name: &'a str) -> u32 {
+        if let Some((_, hash)) = self.connectors.iter().find(|(other, _)| *other == name) {
+            return *hash;
         }
-        Event::Redirect { from, to } => {
-            address_keys(KeyKind::Recipient, from, &mut give);
-            address_keys(KeyKind::Recipient, to, &mut give);
+        if self.connectors.len() == CONNECTOR_COUNT {
+            self.connectors.clear();
         }
-        Event::Expansion { list, .. } => address_keys(KeyKind::Recipient, list, &mut give),
-        Event::Delivery { recipient, .. } => address_keys(KeyKind::Recipient, recipient, &mut give),
-        _ => {}
+        let hash = hash(KeyKind::Connector, 0, name.as_bytes());
+        self.connectors.push((name, hash));
+        hash
+    }
+
+    /// Gives the hash of each key of a record, some of them perhaps more than once.
+    pub(super) fn of(&mut self, record: &Record<'a>, mut give: impl FnMut(u32)) {
+        self.identifier(record.identifier).into_iter().for_each(&mut give);
+        if let Some(name) = record.event.connector() {
+            give(self.connector(name));
+        }
+        for (name, _) in record.event.recipients().iter().flat_map(|recipients| recipients.iter()) {
+            address_keys(KeyKind::Recipient, name, &mut give);
+        }
+        match record.event {
+            Event::TransferIn { envelope, .. } | Event::Submission { envelope } => {
+                address_keys(KeyKind::Originator, envelope.originator, &mut give);
+                if !envelope.content_identifier.is_empty() {
+                    give(hash(KeyKind::ContentIdentifier, 0, envelope.content_identifier));
+                }
+                if !envelope.subject.is_empty() {
+                    self.identifier(envelope.subject).into_iter().for_each(&mut give);
+                }
+            }
+            Event::Report { subject, recipient, .. } => {
+                self.identifier(subject).into_iter().for_each(&mut give);
+                address_keys(KeyKind::Recipient, recipient, &mut give);
+            }
+            Event::Redirect { from, to } => {
+                address_keys(KeyKind::Recipient, from, &mut give);
+                address_keys(KeyKind::Recipient, to, &mut give);
+            }
+            Event::Expansion { list, .. } => address_keys(KeyKind::Recipient, list, &mut give),
+            Event::Delivery { recipient, .. } => {
+                address_keys(KeyKind::Recipient, recipient, &mut give)
+            }
+            _ => {}
+        }
     }
 }

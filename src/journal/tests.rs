@@ -397,7 +397,7 @@ proptest! {
     fn reading_is_total(octets in prop::collection::vec(any::<u8>(), 0..200)) {
         for record in records(&octets) {
             let _ = format!("{record:?}");
-            key::keys(&record, |_| ());
+            key::Keys::default().of(&record, |_| ());
         }
     }
 }

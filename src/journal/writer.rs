@@ -18,7 +18,7 @@ use std::time::Duration;
 use super::block::{Buffer, records};
 use super::error::{Error, at};
 use super::index::{self, Index, Span, entry};
-use super::key::keys;
+use super::key::Keys;
 use super::segment::{Location, Reading, SEGMENT_HEADER_SIZE, segment_header};
 use crate::base::clock::WallTime;
 use crate::base::limits::JOURNAL_SEGMENT_SIZE;
@@ -219,8 +219,9 @@ fn add_entries<'a>(
     entries: &mut Vec<u64>,
 ) {
     let start = entries.len();
+    let mut keys = Keys::default();
     for record in records {
-        keys(&record, |hash| entries.push(entry(hash, offset)));
+        keys.of(&record, |hash| entries.push(entry(hash, offset)));
     }
     entries[start..].sort_unstable();
     let mut kept = start;

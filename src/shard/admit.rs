@@ -204,6 +204,7 @@ impl<E: Engine> Shard<E> {
                 priority,
                 refusal_count: 0,
                 expires_at_s: whole_seconds(expires_at),
+                queued_at_us: 0,
                 derivation_count: origin.derivation_count,
                 in_doubt: false,
             };

@@ -222,6 +222,7 @@ impl<E: Engine> Shard<E> {
             }
         }
         self.counters.queued.add(1);
+        queued.note_queued(self.now);
         let state = &mut self.connectors[usize::from(connector.0)];
         state.queue.push(queued);
         self.arm_expiry(connector);
@@ -432,6 +433,7 @@ impl<E: Engine> Shard<E> {
                     priority: metadata.priority,
                     refusal_count: 0,
                     expires_at_s: whole_seconds(expires_at),
+                    queued_at_us: 0,
                     derivation_count: metadata.derivation_count,
                     in_doubt: attempted,
                 };

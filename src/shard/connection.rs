@@ -54,6 +54,8 @@ pub(crate) struct Sending {
     pub(crate) identifier: SmallVec<[u8; 96]>,
     /// Whether the stack has been asked to begin the activity.
     pub(crate) begun: bool,
+    /// When the transfer began, or went on.
+    pub(crate) began: Instant,
     /// When the transfer has to be over.
     pub(crate) ends_by: Instant,
     /// What it goes on from, when it is resumed, and how long it may be.

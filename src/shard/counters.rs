@@ -1,8 +1,11 @@
 //! What a shard counts; written by the shard alone, read from anywhere.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
+
+use crate::base::durations::Stages;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -10,6 +13,8 @@ macro_rules! counters {
         #[derive(Debug, Default)]
         pub struct Counters {
             $($(#[$doc])* pub(crate) $name: Counter,)*
+            /// How long what takes; the shard's logs record their part.
+            pub(crate) stages: Arc<Stages>,
         }
 
         /// Counters at one moment; those of several shards add up.

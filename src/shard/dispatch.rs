@@ -131,6 +131,7 @@ impl<E: Engine> Shard<E> {
         let ends_by = self.now.instant + whole;
         self.set_deadline(connection, ends_by.min(self.now.instant + timeouts.progress));
         self.state(connector).associations.transfer_began(queued.traffic());
+        self.counters.stages.queue.record(queued.queued_at(self.now), self.now.instant, 1);
         let resident = queued.resident.clone();
         connection.sending = Some(Sending {
             queued,
@@ -138,6 +139,7 @@ impl<E: Engine> Shard<E> {
             head: Vec::new(),
             identifier: SmallVec::new(),
             begun: false,
+            began: self.now.instant,
             ends_by,
             resumed,
         });
@@ -371,6 +373,7 @@ impl<E: Engine> Shard<E> {
         let Some(connector) = connection.connector else { return };
         let Some(sending) = self.take_sending(connection, connector) else { return };
         self.track_transfer_out(connector, &sending);
+        self.counters.stages.transfer.record(sending.began, self.now.instant, 1);
         let queued = sending.queued;
         self.counters.transfers_out.add(1);
         self.counters.octets_out.add(u64::from(queued.apdu_size));

@@ -53,7 +53,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Cache};
 use slab::Slab;
 
 use crate::base::buffer::{Fill, Pool};
@@ -89,7 +89,7 @@ use waiting::Deferred;
 /// What all shards of a relay share.
 pub(crate) struct Shared<D> {
     /// The configuration in force.
-    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     /// Set once, to stop gracefully.
     pub(crate) stop: AtomicBool,
     /// Steps of the stop that shards have done, over all shards.
@@ -107,6 +107,8 @@ pub(crate) struct Shard<E: Engine> {
     index: u16,
     engine: E,
     shared: Arc<Shared<E::Detached>>,
+    /// The configuration in force, looked at each turn without touching its count of users.
+    published: Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>,
     snapshot: Arc<Snapshot>,
     now: Now,
     counters: Arc<Counters>,
@@ -208,7 +210,8 @@ impl<E: Engine> Shard<E> {
         routes: Vec<Option<Route<E::Detached>>>,
         books: Books,
     ) -> Shard<E> {
-        let Books { logs, identifiers, counters, tracker } = books;
+        let Books { mut logs, identifiers, counters, tracker } = books;
+        logs.iter_mut().for_each(|log| log.record_stages(&counters.stages));
         let snapshot = shared.snapshot.load_full();
         let mut connectors: Vec<ConnectorState> =
             snapshot.settings.connectors.iter().map(|_| ConnectorState::default()).collect();
@@ -226,6 +229,7 @@ impl<E: Engine> Shard<E> {
             index,
             now: engine.now(),
             engine,
+            published: Cache::new(Arc::clone(&shared.snapshot)),
             shared,
             snapshot,
             counters,
@@ -296,6 +300,7 @@ impl<E: Engine> Shard<E> {
         let mut completions = std::mem::take(&mut self.completions);
         self.engine.poll(deadline, &mut completions)?;
         self.now = self.engine.now();
+        self.logs.iter_mut().for_each(|log| log.set_time(self.now.instant));
         self.follow_configuration();
         if !self.is_stopping() && self.shared.stop.load(Ordering::Acquire) {
             self.begin_stop();
@@ -332,9 +337,9 @@ impl<E: Engine> Shard<E> {
 
     /// Goes over to the configuration in force: one pointer is compared, and seldom exchanged.
     fn follow_configuration(&mut self) {
-        let published = self.shared.snapshot.load();
-        if !Arc::ptr_eq(&published, &self.snapshot) {
-            self.snapshot = Arc::clone(&published);
+        let published = self.published.load();
+        if !Arc::ptr_eq(published, &self.snapshot) {
+            self.snapshot = Arc::clone(published);
             tracing::info!(shard = self.index, revision = self.snapshot.revision, "configuration");
         }
     }
@@ -411,12 +416,15 @@ impl<E: Engine> Shard<E> {
 
     fn submit_log_operations(&mut self) {
         let mut left = false;
+        let end = self.engine.now().instant;
+        self.counters.stages.turn.record(self.now.instant, end, 1);
         let flush = self.is_stopping() || self.flush_at.is_some_and(|at| at <= self.now.instant);
         for (slot, log) in self.logs.iter_mut().enumerate() {
             if !flush && !log.is_waited_for() {
                 left |= log.has_uncommitted();
                 continue;
             }
+            log.set_time(end);
             while let Some((token, operation)) = log.poll_operation() {
                 self.engine.submit(Subject::Log { slot: slot as u8, token }.token(), operation);
             }

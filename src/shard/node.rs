@@ -23,6 +23,7 @@ use super::notes::{look_into, looking_for_activities, remember_found};
 use super::settings::{Settings, Snapshot};
 use super::track::Tracker;
 use super::{Books, Shard, Shared, Turn};
+use crate::base::durations::StageLatency;
 use crate::base::limits::NOTE_SIZE_MAX;
 use crate::io::epoll::Epoll;
 use crate::io::probe::{IoChoice, probe_uring};
@@ -169,7 +170,7 @@ impl Node {
         let journal =
             tracking.map(|config| Journal::start(config, shard_count, wall_time)).transpose()?;
         let shared = Arc::new(Shared::<E::Detached> {
-            snapshot: ArcSwap::from_pointee(Snapshot::new(settings)),
+            snapshot: Arc::new(ArcSwap::from_pointee(Snapshot::new(settings))),
             stop: AtomicBool::new(false),
             stop_steps: AtomicUsize::new(0),
             memory: Mutex::default(),
@@ -255,6 +256,12 @@ impl Node {
         let mut counters = shards.fold(CounterValues::default(), std::ops::Add::add);
         counters.events_lost += self.journal.as_ref().map_or(0, Journal::lost_count);
         counters
+    }
+
+    /// What tells how long messages are in each stage, over all shards, also after their end.
+    pub fn stage_latency(&self) -> impl Fn() -> StageLatency + 'static {
+        let counters = self.counters.clone();
+        move || StageLatency::of(counters.iter().map(|counters| &*counters.stages))
     }
 
     /// The configuration in force, with the links' states.

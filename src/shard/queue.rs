@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::kept::Kept;
 use crate::base::buffer::Lease;
-use crate::base::clock::{Instant, WallTime};
+use crate::base::clock::{Instant, Now, WallTime};
 use crate::base::limits::{
     EXPIRY_SWEEP_COUNT_PER_INTERVAL, EXPIRY_SWEEP_INTERVAL_MS, PRIORITY_TURN_COUNT,
 };
@@ -54,10 +54,19 @@ pub(crate) struct Queued {
     pub(crate) refusal_count: u16,
     /// When it expires where it waits, seconds since 1970.
     pub(crate) expires_at_s: u32,
+    /// When it came into its queue, microseconds of the monotonic clock, the low 32 bits.
+    pub(crate) queued_at_us: u32,
     /// How many APDUs took each other's place until this one did.
     pub(crate) derivation_count: u8,
     /// Whether the partner may have it already.
     pub(crate) in_doubt: bool,
+}
+
+/// From when on a time in the queue is told by civil time, milliseconds: half of what the other tells.
+const LONG_AGO_MS: u64 = u32::MAX as u64 / 2000;
+
+fn microseconds(time: Instant) -> u32 {
+    (time.0 / 1000) as u32
 }
 
 /// A time in whole seconds since 1970, the next one where it has a fraction; the last that there is for
@@ -71,6 +80,24 @@ impl Queued {
     /// When it expires.
     pub(crate) fn expires_at(&self) -> WallTime {
         WallTime(i64::from(self.expires_at_s) * 1000)
+    }
+
+    /// It comes into its queue.
+    pub(crate) fn note_queued(&mut self, now: Now) {
+        self.queued_at_us = microseconds(now.instant);
+    }
+
+    /// When it came into its queue; by civil time where that is too long ago to be told otherwise.
+    pub(crate) fn queued_at(&self, now: Now) -> Instant {
+        let arrived_ms = u64::try_from(now.wall.0.saturating_sub(self.arrived.0)).unwrap_or(0);
+        let waited = match arrived_ms < LONG_AGO_MS {
+            true => {
+                let waited = microseconds(now.instant).wrapping_sub(self.queued_at_us);
+                Duration::from_micros(waited.into())
+            }
+            false => Duration::from_millis(arrived_ms),
+        };
+        now.instant - waited
     }
 
     /// Lets go of the committed buffers: it is fetched when it is sent.
@@ -332,6 +359,7 @@ mod tests {
             priority,
             refusal_count: 0,
             expires_at_s: u32::MAX,
+            queued_at_us: 0,
             derivation_count: 0,
             in_doubt: false,
         }

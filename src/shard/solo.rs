@@ -38,7 +38,7 @@ impl<E: Engine> Solo<E> {
         let superblock = open_superblock(&mut engine, &settings.store_directory, identity, 1)?;
         let listen = settings.listen.clone();
         let shared = Arc::new(Shared {
-            snapshot: ArcSwap::from_pointee(Snapshot::new(settings)),
+            snapshot: Arc::new(ArcSwap::from_pointee(Snapshot::new(settings))),
             stop: AtomicBool::new(false),
             stop_steps: AtomicUsize::new(0),
             memory: Mutex::default(),

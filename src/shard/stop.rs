@@ -108,7 +108,15 @@ impl<E: Engine> Shard<E> {
     }
 
     /// The end of a turn: takes the next step of the stop when it is time.
+    #[inline]
     pub(super) fn proceed_with_stop(&mut self) -> Turn {
+        match self.stop_stage {
+            StopStage::Running => Turn::Running,
+            _ => self.next_step_of_stop(),
+        }
+    }
+
+    fn next_step_of_stop(&mut self) -> Turn {
         let shard_count = self.shared.mailboxes.len();
         // Before the mailbox is looked at: what was sent before a step was counted is in it then.
         let steps = self.shared.stop_steps.load(Ordering::Acquire);

@@ -407,6 +407,7 @@ impl Log {
             });
             self.next_sequence += 1;
             self.group_open = true;
+            self.group_begun = self.now;
         }
     }
 
@@ -453,9 +454,12 @@ impl Log {
             segment: active,
             end: segment.end,
             ticket_count: std::mem::take(&mut self.open_ticket_count),
-            written: false,
+            begun: self.group_begun,
+            submitted: self.now,
+            written: None,
         });
         self.closed_groups.push_back(ClosedGroup { segment: active, sequence, offset, octets });
+        self.hurry_if_needed();
     }
 }
 

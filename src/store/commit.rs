@@ -4,6 +4,8 @@
 //! - Groups are written in any order and confirmed in theirs; a group counts as confirmed when it and all
 //!   before it are durable.
 //! - No group is given to the disk before its segment's header is durable.
+//! - Of the footers, one piece at a time is with the disk, behind the groups: many megabytes at once would
+//!   keep the commits waiting that came after.
 //! - After a failed write nothing more is written and every ticket not yet confirmed fails.
 
 use std::io;
@@ -13,6 +15,7 @@ use super::fetch::Fetch;
 use super::log::Log;
 use super::{Confirm, segment::Segment};
 use crate::base::buffer::Lease;
+use crate::base::clock::Instant;
 use crate::base::limits::COMMIT_IN_FLIGHT_COUNT_MAX;
 use crate::io::{Operation, Outcome};
 
@@ -33,6 +36,13 @@ pub(super) struct ClosedGroup {
     pub(super) octets: Lease,
 }
 
+/// A piece of a footer that waits to be written.
+pub(super) struct FooterPiece {
+    pub(super) segment: usize,
+    pub(super) offset: u64,
+    pub(super) octets: Lease,
+}
+
 /// A closed group that is not confirmed.
 pub(super) struct Commit {
     pub(super) sequence: u64,
@@ -40,7 +50,12 @@ pub(super) struct Commit {
     /// Where it ends in the segment, octets.
     pub(super) end: u64,
     pub(super) ticket_count: usize,
-    pub(super) written: bool,
+    /// When its first record was appended.
+    pub(super) begun: Instant,
+    /// When it was given to the disk, once it was.
+    pub(super) submitted: Instant,
+    /// When it was durable, once it is.
+    pub(super) written: Option<Instant>,
 }
 
 impl Log {
@@ -50,7 +65,14 @@ impl Log {
         if let Some(operation) = self.operations.pop_front() {
             return Some(operation);
         }
-        if self.commits_under_way >= COMMIT_IN_FLIGHT_COUNT_MAX || self.failure.is_some() {
+        if self.failure.is_some() {
+            return None;
+        }
+        self.next_group().or_else(|| self.next_footer_piece())
+    }
+
+    fn next_group(&mut self) -> Option<(u32, Operation)> {
+        if self.commits_under_way >= COMMIT_IN_FLIGHT_COUNT_MAX {
             return None;
         }
         if self.closed_groups.is_empty() {
@@ -66,7 +88,27 @@ impl Log {
         self.counters.octets_written += octets.len() as u64;
         let file = self.segments[segment].file;
         let token = self.under_way.insert(UnderWay::Group { sequence, segment }) as u32;
+        let now = self.now;
+        if let Some(commit) = self.commit_of(sequence) {
+            commit.submitted = now;
+        }
         Some((token, Operation::Write { file, offset, octets, durable: true }))
+    }
+
+    fn next_footer_piece(&mut self) -> Option<(u32, Operation)> {
+        if self.footer_under_way {
+            return None;
+        }
+        let FooterPiece { segment, offset, octets } = self.footer_pieces.pop_front()?;
+        self.footer_under_way = true;
+        let file = self.segments[segment].file;
+        let token = self.under_way.insert(UnderWay::Footer { segment }) as u32;
+        Some((token, Operation::Write { file, offset, octets, durable: true }))
+    }
+
+    fn commit_of(&mut self, sequence: u64) -> Option<&mut Commit> {
+        let first = self.commits.front()?.sequence;
+        self.commits.get_mut(sequence.checked_sub(first)? as usize)
     }
 
     /// Takes the completion of an operation that [`Log::poll_operation`] gave. A token that is not under
@@ -91,6 +133,7 @@ impl Log {
                 }
             }
             (UnderWay::Footer { segment }, result) => {
+                self.footer_under_way = false;
                 self.segments[segment].under_way_count -= 1;
                 if let Err(error) = result {
                     self.fail(error.kind());
@@ -126,10 +169,14 @@ impl Log {
         self.group_open || !self.commits.is_empty()
     }
 
-    /// Whether somebody waits for what [`Log::poll_operation`] would give; if not, what is gathered are
+    /// Whether [`Log::poll_operation`] would give what somebody waits for; if not, what is gathered are
     /// outcomes, which lose nothing by waiting for company.
     pub fn is_waited_for(&self) -> bool {
-        self.open_ticket_count > 0 || !self.operations.is_empty() || !self.closed_groups.is_empty()
+        let footer_is_due = !self.footer_pieces.is_empty() && !self.footer_under_way;
+        self.open_ticket_count > 0
+            || !self.operations.is_empty()
+            || !self.closed_groups.is_empty()
+            || footer_is_due
     }
 
     /// Why the log takes nothing more, if it is closed.
@@ -141,13 +188,12 @@ impl Log {
         if self.failure.is_some() {
             return;
         }
-        let Some(first) = self.commits.front().map(|commit| commit.sequence) else { return };
-        let place = sequence.checked_sub(first).map(|place| place as usize);
-        if let Some(commit) = place.and_then(|place| self.commits.get_mut(place)) {
-            commit.written = true;
+        let now = self.now;
+        if let Some(commit) = self.commit_of(sequence) {
+            commit.written = Some(now);
         }
-        while self.commits.front().is_some_and(|commit| commit.written) {
-            let Some(commit) = self.commits.pop_front() else { return };
+        while let Some(commit) = self.commits.pop_front_if(|commit| commit.written.is_some()) {
+            self.record_stages_of(&commit);
             self.confirmed = commit.sequence;
             self.counters.commits += 1;
             self.segments[commit.segment].confirmed_end = commit.end;
@@ -157,6 +203,16 @@ impl Log {
             self.write_footer_if_confirmed(commit.segment);
         }
         self.notes.confirm(self.confirmed);
+    }
+
+    /// Writes down how long a commit took, for each that waited for it.
+    fn record_stages_of(&self, commit: &Commit) {
+        let Commit { begun, submitted, written, ticket_count, .. } = *commit;
+        let (Some(written), 1..) = (written, ticket_count) else { return };
+        let count = ticket_count as u64;
+        self.stages.commit_wait.record(begun, submitted, count);
+        self.stages.commit_write.record(submitted, written, count);
+        self.stages.commit_order.record(written, self.now, count);
     }
 
     /// Closes the log.
@@ -181,6 +237,8 @@ mod tests {
 
     use super::super::{Log, LogConfig, open_superblock};
     use super::*;
+    use crate::base::limits::CHUNK_SIZE;
+    use crate::io::Haste;
     use crate::io::simulated::{Detached, Simulated, World, WorldConfig};
     use crate::io::{Engine, Token};
 
@@ -255,6 +313,46 @@ mod tests {
         assert!(!log.has_uncommitted());
         log.handle_completion(tokens[3], written());
         assert_eq!(log.counters().commits, 5);
+    }
+
+    #[test]
+    fn a_segment_is_made_in_haste_only_when_the_active_one_is_half_full() {
+        let mut log = ready();
+        let body = vec![7; CHUNK_SIZE];
+        let (mut made, mut hasty) = (None::<Haste>, Vec::new());
+        for ticket in 0..24 {
+            log.append_request(ticket, b"metadata", 1, 0, &[&body]).unwrap();
+            while let Some((token, operation)) = log.poll_operation() {
+                match operation {
+                    Operation::CreateFile { haste, .. } => made = Some(haste),
+                    _ => log.handle_completion::<Detached>(token, Ok(Outcome::Written)),
+                }
+            }
+            hasty.extend(made.as_ref().map(Haste::is_set));
+        }
+        assert_eq!((hasty.first(), hasty.last()), (Some(&false), Some(&true)), "{hasty:?}");
+    }
+
+    #[test]
+    fn footers_are_written_behind_groups_and_a_piece_at_a_time() {
+        let mut log = ready();
+        for segment in 0..2 {
+            let octets = Lease::copied(&[segment; 4096]);
+            log.footer_pieces.push_back(FooterPiece { segment: 0, offset: 0, octets });
+            log.segments[0].under_way_count += 1;
+        }
+        append(&mut log, 1);
+        let group = write_token(&mut log).unwrap();
+        let first = write_token(&mut log).unwrap();
+        assert!(write_token(&mut log).is_none() && !log.is_waited_for());
+        log.handle_completion::<Detached>(first, Ok(Outcome::Written));
+        assert!(confirmed(&mut log).is_empty() && log.is_waited_for());
+        log.handle_completion::<Detached>(group, Ok(Outcome::Written));
+        assert_eq!(confirmed(&mut log), [1]);
+        let second = write_token(&mut log).unwrap();
+        log.handle_completion::<Detached>(second, Ok(Outcome::Written));
+        assert!(!log.is_waited_for() && write_token(&mut log).is_none());
+        assert_eq!(log.segments[0].under_way_count, 0);
     }
 
     #[test]

@@ -11,10 +11,11 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use slab::Slab;
 
-use super::commit::{ClosedGroup, Commit, UnderWay};
+use super::commit::{ClosedGroup, Commit, FooterPiece, UnderWay};
 use super::error::Error;
 use super::footer::FooterBuffers;
 use super::format::{CHUNK_POSITION_SIZE, HEADER_BLOCK_SIZE, SegmentHeader};
@@ -24,11 +25,13 @@ use super::note::Notes;
 use super::segment::Segment;
 use super::{Confirm, LogConfig, Superblock};
 use crate::base::buffer::{Fill, Pool};
+use crate::base::clock::Instant;
+use crate::base::durations::Stages;
 use crate::base::limits::{
     CHUNK_COUNT_MAX, CHUNK_SIZE, METADATA_SIZE_MAX, SEGMENT_SIZE_MIN, SPARE_SEGMENT_COUNT,
     STORE_BLOCK_SIZE,
 };
-use crate::io::Operation;
+use crate::io::{Haste, Operation};
 
 /// Size of one fetch buffer, octets: the largest record and what blocks add on both sides.
 const FETCH_BUFFER_SIZE: usize =
@@ -76,6 +79,8 @@ pub struct Log {
     pub(super) active: Option<usize>,
     pub(super) header_under_way: bool,
     pub(super) creating: bool,
+    /// Whether the segment that is being made is waited for.
+    haste: Haste,
     /// The last attempt to make a segment failed; nothing more is tried until somebody needs one.
     pub(super) growth_refused: bool,
 
@@ -90,6 +95,9 @@ pub struct Log {
     pub(super) confirmed: u64,
     pub(super) commits: VecDeque<Commit>,
     pub(super) closed_groups: VecDeque<ClosedGroup>,
+    /// Pieces of footers, which wait for one another.
+    pub(super) footer_pieces: VecDeque<FooterPiece>,
+    pub(super) footer_under_way: bool,
     pub(super) commits_under_way: usize,
     pub(super) tickets: VecDeque<u64>,
     pub(super) open_ticket_count: usize,
@@ -99,6 +107,10 @@ pub struct Log {
     pub(super) confirms: VecDeque<Confirm>,
     pub(super) failure: Option<std::io::ErrorKind>,
     pub(super) counters: Counters,
+    /// The time, and where it is written down how long commits take.
+    pub(super) now: Instant,
+    pub(super) group_begun: Instant,
+    pub(super) stages: Arc<Stages>,
     pub(super) next_transfer_key: u64,
     pub(super) notes: Notes,
 }
@@ -135,6 +147,7 @@ impl Log {
             active: None,
             header_under_way: false,
             creating: false,
+            haste: Haste::default(),
             growth_refused: false,
             extended: Slab::new(),
             writer: GroupWriter::new(config.group_buffer_count),
@@ -146,6 +159,8 @@ impl Log {
             confirmed: 0,
             commits: VecDeque::with_capacity(GROUP_COUNT_EXPECTED),
             closed_groups: VecDeque::with_capacity(GROUP_COUNT_EXPECTED),
+            footer_pieces: VecDeque::with_capacity(GROUP_COUNT_EXPECTED),
+            footer_under_way: false,
             commits_under_way: 0,
             tickets: VecDeque::with_capacity(TICKET_COUNT_EXPECTED),
             open_ticket_count: 0,
@@ -154,9 +169,23 @@ impl Log {
             confirms: VecDeque::with_capacity(TICKET_COUNT_EXPECTED),
             failure: None,
             counters: Counters::default(),
+            now: Instant::default(),
+            group_begun: Instant::default(),
+            stages: Arc::default(),
             next_transfer_key: 0,
             notes: Notes::default(),
         })
+    }
+
+    /// Has it written down in `stages` how long commits take.
+    pub fn record_stages(&mut self, stages: &Arc<Stages>) {
+        self.stages = Arc::clone(stages);
+    }
+
+    /// The time, for what follows.
+    #[inline]
+    pub fn set_time(&mut self, now: Instant) {
+        self.now = now;
     }
 
     /// The log's number.
@@ -258,10 +287,24 @@ impl Log {
             && !self.growth_refused
         {
             self.creating = true;
+            self.hurry_if_needed();
             let name = self.take_name();
             let token = self.under_way.insert(UnderWay::Create { name }) as u32;
             let (path, size) = (self.segment_path(name), self.config.segment_size);
-            self.operations.push_back((token, Operation::CreateFile { path, size }));
+            let haste = self.haste.clone();
+            self.operations.push_back((token, Operation::CreateFile { path, size, haste }));
+        }
+    }
+
+    /// A segment that is being made may take its time until the active one is half full: commits go to the
+    /// same disk.
+    pub(super) fn hurry_if_needed(&self) {
+        if self.creating {
+            let is_half_full = self.active.is_some_and(|active| {
+                let segment = &self.segments[active];
+                segment.end > segment.size / 2
+            });
+            self.haste.set(is_half_full || !self.is_ready());
         }
     }
 
@@ -306,7 +349,7 @@ impl Log {
             .push_back((token, Operation::Write { file, offset: 0, octets, durable: true }));
     }
 
-    /// Writes the footer of a sealed segment once all its groups are confirmed.
+    /// Has the footer of a sealed segment written once all its groups are confirmed.
     pub(super) fn write_footer_if_confirmed(&mut self, index: usize) {
         let segment = &mut self.segments[index];
         let Some((first, last)) = segment.sequences else { return };
@@ -324,10 +367,8 @@ impl Log {
         for octets in pieces {
             segment.under_way_count += 1;
             self.counters.octets_written += octets.len() as u64;
-            let token = self.under_way.insert(UnderWay::Footer { segment: index }) as u32;
-            let (file, size) = (segment.file, octets.len() as u64);
-            self.operations
-                .push_back((token, Operation::Write { file, offset, octets, durable: true }));
+            let size = octets.len() as u64;
+            self.footer_pieces.push_back(FooterPiece { segment: index, offset, octets });
             offset += size;
         }
     }

@@ -79,6 +79,7 @@ fn header(size: usize, scope: NoteScope) -> RecordHeader {
 impl Log {
     /// Whether a summary is asked for: a segment has been begun that has none. The answer is a
     /// [`Log::note_request`].
+    #[inline]
     pub fn wants_note(&self) -> bool {
         self.failure.is_none() && self.active.is_some_and(|active| self.lacks_note(active))
     }
@@ -120,6 +121,7 @@ impl Log {
     }
 
     /// The oldest segment has nothing before it to be summed up.
+    #[inline]
     fn lacks_note(&self, segment: usize) -> bool {
         self.config.note_size_max > 0
             && self.order.front() != Some(&segment)

@@ -10,7 +10,9 @@ use p1relay::base::limits::{
     RECEIVE_BUFFER_COUNT, RECEIVE_BUFFER_COUNT_PER_TURN, RECEIVE_BUFFER_SIZE, SEND_SLICE_COUNT_MAX,
 };
 use p1relay::base::transmit::Transmit;
-use p1relay::io::{Completion, Engine, File, Operation, Outcome, Socket, Token, WOKEN, Waker};
+use p1relay::io::{
+    Completion, Engine, File, Haste, Operation, Outcome, Socket, Token, WOKEN, Waker,
+};
 
 use super::allocations;
 use super::driver::{Driver, block, pattern, transmit};
@@ -577,14 +579,15 @@ pub(crate) fn makes_files<E: Engine>(make: fn() -> E) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("segment");
     let mut driver = Driver::new(make());
-    let create = |size| Operation::CreateFile { path: path.clone(), size };
+    let create = |size| Operation::CreateFile { path: path.clone(), size, haste: Haste::default() };
     assert!(matches!(driver.run(create(8192)), Ok(Outcome::Created(_))));
     let Ok(Outcome::Created(file)) = driver.run(create(4 << 20)) else { panic!("not replaced") };
     let write = Operation::Write { file, offset: 4096, octets: block(4096, 5), durable: true };
     assert!(driver.run(write).is_ok());
-    let odd = Operation::CreateFile { path: directory.path().join("odd"), size: 5 };
+    let (path_of, haste) = (|name| directory.path().join(name), Haste::default());
+    let odd = Operation::CreateFile { path: path_of("odd"), size: 5, haste: haste.clone() };
     assert!(driver.run(odd).is_err());
-    let nowhere = Operation::CreateFile { path: directory.path().join("no/where"), size: 4096 };
+    let nowhere = Operation::CreateFile { path: path_of("no/where"), size: 4096, haste };
     assert_eq!(driver.run(nowhere).err().unwrap().kind(), ErrorKind::NotFound);
     drop(driver);
     let mut driver = Driver::new(make());

@@ -32,7 +32,7 @@ use super::sockets::{self, DetachedSocket};
 use super::{
     Completion, Counters, Engine, File, Listener, Operation, Outcome, Socket, Token, WOKEN,
 };
-use super::{Wake, Waker, clocks};
+use super::{Haste, Wake, Waker, clocks};
 use crate::base::buffer::{Fill, Pool};
 use crate::base::clock::{Instant, Now};
 use crate::base::limits::{
@@ -311,8 +311,8 @@ impl Epoll {
                 self.disk.submit(Job::Read { token, file, offset, size, into });
                 Ok(())
             }
-            Operation::CreateFile { path, size } => {
-                self.maker.submit(Job::Create { token, path, size });
+            Operation::CreateFile { path, size, haste } => {
+                self.maker.submit(Job::Create { token, path, size, haste });
                 Ok(())
             }
             Operation::Wake { waker } => {
@@ -497,7 +497,9 @@ impl Engine for Epoll {
     }
 
     fn create_file(&mut self, path: &Path, size: u64) -> io::Result<File> {
-        let file = files::create(path, size, self.interrupt.counter())?;
+        let haste = Haste::default();
+        haste.set(true);
+        let file = files::create(path, size, &haste, self.interrupt.counter())?;
         Ok(self.insert_file(file))
     }
 

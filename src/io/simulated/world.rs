@@ -288,7 +288,7 @@ impl State {
                 let path = PathBuf::new();
                 (Some(file), UnderWay::Read { path, offset, size }, Into::Read(into))
             }
-            Operation::CreateFile { path, size } => {
+            Operation::CreateFile { path, size, .. } => {
                 (None, UnderWay::Create { path: path.clone(), size }, Into::Created(path))
             }
             other => return state.submit_network(engine, token, other),

@@ -45,7 +45,7 @@ use super::sockets::{self, DetachedSocket};
 use super::{
     Completion, Counters, Engine, File, Listener, Operation, Outcome, Socket, Token, WOKEN,
 };
-use super::{Wake, Waker, clocks};
+use super::{Haste, Wake, Waker, clocks};
 use crate::base::buffer::{Fill, Lease};
 use crate::base::clock::{Instant, Now};
 use crate::base::limits::{RECEIVE_BUFFER_COUNT, RECEIVE_BUFFER_SIZE, RECEIVE_RETRY_MS};
@@ -291,8 +291,8 @@ impl Uring {
                 let index = self.under_way.insert(read);
                 self.submit_file_operation(index);
             }
-            Operation::CreateFile { path, size } => {
-                self.maker.submit(Job::Create { token, path, size });
+            Operation::CreateFile { path, size, haste } => {
+                self.maker.submit(Job::Create { token, path, size, haste });
             }
             Operation::Wake { waker } => self.wake(waker),
         }
@@ -529,7 +529,9 @@ impl Engine for Uring {
     }
 
     fn create_file(&mut self, path: &Path, size: u64) -> io::Result<File> {
-        let file = files::create(path, size, self.interrupt.counter())?;
+        let haste = Haste::default();
+        haste.set(true);
+        let file = files::create(path, size, &haste, self.interrupt.counter())?;
         Ok(self.insert_file(file))
     }
 

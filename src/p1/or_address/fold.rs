@@ -25,15 +25,25 @@ pub fn folded(octets: &[u8]) -> impl Iterator<Item = u8> + '_ {
 /// Whether two attributes name the same.
 #[inline]
 pub fn folded_eq(left: &[u8], right: &[u8]) -> bool {
-    let mut pairs = words(left).zip(words(right));
-    if left.len() == right.len() && pairs.all(|(left, right)| lower(left) == lower(right)) {
-        return true;
+    let same = |left: u64, right: u64| left == right || lower(left) == lower(right);
+    if left.len() == right.len() {
+        let ((left_words, left_rest), (right_words, right_rest)) =
+            (left.as_chunks(), right.as_chunks());
+        let mut pairs = left_words.iter().zip(right_words);
+        if same(word(left_rest), word(right_rest))
+            && pairs
+                .all(|(left, right)| same(u64::from_le_bytes(*left), u64::from_le_bytes(*right)))
+        {
+            return true;
+        }
     }
     // Spaces may still make up for the difference.
-    if words(left).chain(words(right)).any(has_space) {
-        return folded(left).eq(folded(right));
-    }
-    false
+    same_but_for_spaces(left, right)
+}
+
+#[cold]
+fn same_but_for_spaces(left: &[u8], right: &[u8]) -> bool {
+    words(left).chain(words(right)).any(has_space) && folded(left).eq(folded(right))
 }
 
 /// The hash of an attribute: the same for all that name the same.
@@ -41,11 +51,21 @@ pub fn folded_eq(left: &[u8], right: &[u8]) -> bool {
 /// Good for short values that an operator wrote; nothing may rest on two of them being different.
 #[inline]
 pub fn folded_hash(octets: &[u8]) -> u64 {
-    if words(octets).any(has_space) {
-        let folded: SmallVec<[u8; 64]> = folded(octets).collect();
-        return hash_words(&folded);
+    let (chunks, rest) = octets.as_chunks();
+    let (mut hash, mut spaces) = (octets.len() as u64, 0);
+    for chunk in chunks {
+        let word = u64::from_le_bytes(*chunk);
+        spaces |= space_bits(word);
+        hash = mix(hash, word | SPACES);
     }
-    hash_words(octets)
+    let last = word(rest);
+    if spaces | space_bits(last) == 0 { mix(hash, last | SPACES) } else { hash_with_spaces(octets) }
+}
+
+#[cold]
+fn hash_with_spaces(octets: &[u8]) -> u64 {
+    let folded: SmallVec<[u8; 64]> = folded(octets).collect();
+    hash_words(&folded)
 }
 
 /// One hash of an earlier one and of what comes next.
@@ -56,7 +76,6 @@ pub fn mix(hash: u64, next: u64) -> u64 {
 }
 
 /// The bit that tells cases apart is left out, which costs less than folding.
-#[inline]
 fn hash_words(octets: &[u8]) -> u64 {
     words(octets).fold(octets.len() as u64, |hash, word| mix(hash, word | SPACES))
 }
@@ -101,8 +120,14 @@ fn lower(word: u64) -> u64 {
 
 #[inline]
 fn has_space(word: u64) -> bool {
+    space_bits(word) != 0
+}
+
+/// Bits of which one at least is set where an octet is a space, and none where none is.
+#[inline]
+fn space_bits(word: u64) -> u64 {
     let zero_where_space = word ^ SPACES;
-    zero_where_space.wrapping_sub(ONES) & !zero_where_space & HIGH_BITS != 0
+    zero_where_space.wrapping_sub(ONES) & !zero_where_space & HIGH_BITS
 }
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 //!
 //! Messages leave by schedule, whether the relay keeps up or not. Measured at the wire: from handing the
 //! message's last octets to the kernel to reading its first ones at the sink. The floor moves the same
-//! octets at the same rate, and tells how long its commits took.
+//! octets at the same rate, and tells how long its commits took. The relay itself tells how long messages were
+//! in each stage of their way through it.
 
 use std::path::Path;
 
+use p1relay::base::durations::{DurationPercentiles, StageLatency};
 use serde::Serialize;
 
 use super::BenchArguments;
@@ -33,6 +35,8 @@ struct LatencyResult {
     relay_latency_us: LatencySpread,
     floor_latency_us: LatencySpread,
     floor_commit_us: LatencySpread,
+    /// Of each run of the relay, warm-up included.
+    relay_stages_us: Vec<StageLatency>,
     relay_busy: Spread,
     void: Vec<String>,
     lost: u64,
@@ -74,6 +78,7 @@ pub(super) fn latency(arguments: &BenchArguments, folder: &Path) -> anyhow::Resu
         relay_latency_us: LatencySpread::of(relay.iter().map(|run| &run.wire_latency_us)),
         floor_latency_us: LatencySpread::of(floor.iter().map(|run| &run.wire_latency_us)),
         floor_commit_us: LatencySpread::of(commits.iter()),
+        relay_stages_us: relay.iter().filter_map(|run| run.stage_latency_us).collect(),
         relay_busy: Spread::of(relay.iter().map(|run| run.relay_busy)),
         void,
         lost: runs().map(|run| run.lost).sum(),
@@ -86,7 +91,7 @@ pub(super) fn latency(arguments: &BenchArguments, folder: &Path) -> anyhow::Resu
             "{} pairs of {} messages, {} octets, {} associations; io {}\n\
              at most {:.0} a second; measured at {:.0}, relay busy {}\n\
              p99 to the floor's p99 commit  {}\n{void}\
-             relay         {}\nfloor         {}\nfloor commit  {}\nmicroseconds; lost {}, twice {}",
+             relay         {}\nfloor         {}\nfloor commit  {}\n{}microseconds; lost {}, twice {}",
             result.pairs,
             result.messages,
             result.size,
@@ -99,9 +104,39 @@ pub(super) fn latency(arguments: &BenchArguments, folder: &Path) -> anyhow::Resu
             result.relay_latency_us,
             result.floor_latency_us,
             result.floor_commit_us,
+            stages(&result.relay_stages_us),
             result.lost,
             result.duplicated,
         )
     })?;
     Ok(runs().all(BenchResult::is_whole))
+}
+
+/// A stage's name, and where it stands.
+type Stage = (&'static str, fn(&StageLatency) -> &DurationPercentiles);
+
+/// A line for each stage, the medians over the runs.
+fn stages(runs: &[StageLatency]) -> String {
+    let stages: [Stage; 6] = [
+        ("turn", |it| &it.turn),
+        ("commit_wait", |it| &it.commit_wait),
+        ("commit_write", |it| &it.commit_write),
+        ("commit_order", |it| &it.commit_order),
+        ("queue", |it| &it.queue),
+        ("transfer", |it| &it.transfer),
+    ];
+    let line = |(name, of): Stage| {
+        let median = |at: fn(&DurationPercentiles) -> u64| {
+            Spread::of(runs.iter().map(|run| at(of(run)) as f64)).median
+        };
+        format!(
+            "{name:<13} p50 {:.0}, p90 {:.0}, p99 {:.0}, p99.9 {:.0}, at most {:.0}\n",
+            median(|it| it.p50),
+            median(|it| it.p90),
+            median(|it| it.p99),
+            median(|it| it.p999),
+            median(|it| it.max),
+        )
+    };
+    stages.into_iter().map(line).collect()
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use p1relay::base::durations::StageLatency;
 use p1relay::io::probe::IoChoice;
 use p1relay::run::Status;
 use serde::Serialize;
@@ -47,6 +48,8 @@ pub(crate) struct BenchResult {
     pub(crate) wire_latency_us: Percentiles,
     /// From handing a commit to the kernel to its completion, warm-up included; the floor alone tells.
     pub(crate) commit_us: Option<Percentiles>,
+    /// How long messages were in each stage of their way, warm-up included; the relay alone tells.
+    pub(crate) stage_latency_us: Option<StageLatency>,
     /// From due at the source to the relay's confirmation.
     pub(crate) acknowledged_us: Percentiles,
     pub(crate) lost: u64,
@@ -120,6 +123,7 @@ struct Counts {
     commits: u64,
     octets_written: u64,
     commit_us: Option<Percentiles>,
+    stage_latency_us: Option<StageLatency>,
     io_engine: String,
 }
 
@@ -235,6 +239,7 @@ fn drive<P: Protocol + Clone>(
         latency_us: Percentiles::of(&load.tally.latency_ns),
         wire_latency_us: Percentiles::of(&load.tally.wire_latency_ns),
         commit_us: counts.commit_us,
+        stage_latency_us: counts.stage_latency_us,
         acknowledged_us: Percentiles::of(&load.tally.acknowledged_ns),
         lost: load.tally.lost_count(),
         duplicated: load.tally.duplicate_count,
@@ -295,6 +300,7 @@ impl Subject for RelaySubject<'_> {
             commits: status.counters.commits,
             octets_written: status.counters.octets_written,
             commit_us: None,
+            stage_latency_us: Some(status.stage_latency_us),
             io_engine: status.io_engine,
         })
     }
@@ -378,6 +384,7 @@ impl Subject for FloorSubject<'_> {
             commits: status.commits,
             octets_written: status.octets_written,
             commit_us: Some(status.commit_us),
+            stage_latency_us: None,
             io_engine: "uring".to_owned(),
         })
     }
