@@ -89,6 +89,8 @@ pub const PRIORITY_TURN_COUNT: u32 = 16;
 pub const DERIVATION_COUNT_MAX: u8 = 16;
 /// APDUs of one shard whose derived ones are being made at once.
 pub const DERIVING_COUNT_MAX: usize = 16;
+/// Of these, those that reports have not to themselves.
+pub const DERIVING_COPIES_COUNT_MAX: usize = DERIVING_COUNT_MAX - 4;
 /// APDUs that wait for it and keep their committed buffer.
 pub const DERIVING_RESIDENT_COUNT_MAX: usize = 64;
 /// Least time between two searches of a queue for what has expired, milliseconds.
