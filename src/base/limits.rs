@@ -163,6 +163,9 @@ pub const COMMIT_IN_FLIGHT_COUNT_MAX: usize = 4;
 pub const GROUP_BUFFER_COUNT: usize = 256;
 /// Smallest segment, octets: room for the largest record and its footer entry.
 pub const SEGMENT_SIZE_MIN: u64 = 256 << 10;
+/// What a settled target is worth at least when the log is full, octets: a report on a probe is no smaller than
+/// the probe.
+pub const SETTLED_SIZE_MIN: usize = 1024;
 /// Segments kept ready ahead of the one being written, the last of them for outcomes alone.
 pub const SPARE_SEGMENT_COUNT: usize = 2;
 /// Largest metadata of one message in the store, octets.

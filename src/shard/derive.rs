@@ -65,6 +65,8 @@ pub(crate) struct Derivations {
     /// Those that the log had no room for, and when it is asked again.
     stalled: Vec<usize>,
     stalled_until: Instant,
+    /// Whether it is being asked again, for all of them.
+    pub(super) is_asked_again: bool,
     /// Reads under way.
     fetch_count: usize,
     resident_count: usize,
@@ -212,8 +214,14 @@ impl<E: Engine> Shard<E> {
         }
         if self.derivations.stalled_until <= now {
             let stalled = std::mem::take(&mut self.derivations.stalled);
+            self.derivations.is_asked_again = !stalled.is_empty();
             self.derivations.ready.extend(stalled);
         }
+        self.begin_waiting();
+        self.derivations.is_asked_again = false;
+    }
+
+    fn begin_waiting(&mut self) {
         loop {
             while let Some(slot) = self.derivations.ready.pop() {
                 self.proceed(slot);

@@ -14,7 +14,9 @@ use super::log::Log;
 use super::message::{Message, TargetState};
 use super::{Appended, MessageReference, Outcome};
 use crate::base::buffer::Lease;
-use crate::base::limits::{APDU_SIZE_MAX, CHUNK_COUNT_MAX, CHUNK_SIZE, METADATA_SIZE_MAX};
+use crate::base::limits::{
+    APDU_SIZE_MAX, CHUNK_COUNT_MAX, CHUNK_SIZE, METADATA_SIZE_MAX, SETTLED_SIZE_MIN,
+};
 
 /// The chunks of a body under transfer. Give it to [`Log::append_chunked_request`] or, when the transfer
 /// comes to nothing, to [`Log::abandon`]; dropped, it keeps its segments until the log is opened anew.
@@ -276,7 +278,7 @@ impl Log {
 
     /// Octets of the log that settled targets will have freed once the others of their messages are settled
     /// too: of each message a share for each of its targets, so that what takes their places in the reserve
-    /// is in all less than the messages that fill the log.
+    /// is in all less than the messages that fill the log, but for those that are smaller than a report.
     fn freed_size(&self, settled: &[Settlement]) -> usize {
         let share = |(index, settlement): (usize, &Settlement)| {
             let (home, place) = self.find(settlement.reference).ok()?;
@@ -288,7 +290,8 @@ impl Log {
             let message = self.segments.get(home)?.messages.get(place)?;
             let size =
                 RECORD_HEADER_SIZE + message.metadata_size as usize + message.body_size as usize;
-            size.checked_div(usize::from(message.target_count))
+            let share = size.checked_div(usize::from(message.target_count))?;
+            Some(share.max(SETTLED_SIZE_MIN))
         };
         settled.iter().enumerate().filter_map(share).sum()
     }
