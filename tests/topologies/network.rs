@@ -1,8 +1,7 @@
 //! Relays in a random connected network, each with an MTA of its own users.
 //!
-//! Routes back to the originator, and to the lists that reports on members go through, are right: they follow
-//! a tree. All others are chance: missing, roundabout,
-//! contradictory, in circles, of any cost.
+//! Routes back to the originator, and to the lists, are right: they follow a tree. All others are chance:
+//! missing, roundabout, contradictory, in circles, of any cost.
 
 use std::cell::Ref;
 use std::collections::{BTreeMap, BTreeSet};
@@ -211,9 +210,12 @@ impl Network {
                 plan.connectors.insert("SOURCE".to_owned(), source);
             } else {
                 let way = plan.connectors.get_mut(&format!("R{}", parents[index])).unwrap();
-                for space in ["C=FR;A=ORIGIN", "C=FR;A=LISTS"] {
-                    way.spaces.push((space.to_owned(), 10));
-                }
+                way.spaces.push(("C=FR;A=ORIGIN".to_owned(), 10));
+            }
+            for home in (0..count).filter(|home| *home != index) {
+                let way = format!("R{}", way(&parents, index, home));
+                let space = (format!("C=FR;A=LISTS{home}"), 10);
+                plan.connectors.get_mut(&way).unwrap().spaces.push(space);
             }
             for domain in (0..=count).filter(|domain| *domain != index) {
                 for _ in 0..random.below(3) {
@@ -245,7 +247,7 @@ impl Network {
             let members: Vec<String> =
                 list.members.iter().chain(inner).map(|it| format!("\"{it}\"")).collect();
             write!(
-                plans[0].tables,
+                plans[list.home].tables,
                 "[[list]]\naddress = \"{}\"\nmember = [{}]\n",
                 list.address,
                 members.join(", ")
@@ -413,6 +415,18 @@ impl Network {
     }
 }
 
+/// The next relay on the way through the tree.
+fn way(parents: &[usize], from: usize, to: usize) -> usize {
+    let mut at = to;
+    while at != 0 {
+        if parents[at] == from {
+            return at;
+        }
+        at = parents[at];
+    }
+    parents[from]
+}
+
 /// Some users are redirected, perhaps in circles; not everywhere in the same way.
 fn redirect(random: &mut Random, plans: &mut [Plan]) {
     let count = plans.len() as u64;
@@ -432,8 +446,10 @@ fn redirect(random: &mut Random, plans: &mut [Plan]) {
 /// Lists of users, some of them in a circle.
 fn lists(random: &mut Random, conditions: Conditions, domain_count: u64) -> Vec<List> {
     let list_count = random.below(4) as usize;
+    let homes: Vec<usize> = (0..list_count).map(|_| random.below(domain_count) as usize).collect();
     let mut list = |number: usize| List {
-        address: format!("C=FR;A=LISTS;CN=LIST{number}"),
+        home: homes[number],
+        address: format!("C=FR;A=LISTS{};CN=LIST{number}", homes[number]),
         members: (0..1 + random.below(6))
             .map(|member| {
                 let domain = random.below(domain_count + 1);

@@ -52,6 +52,8 @@ pub(crate) type Fates = Rc<RefCell<BTreeMap<Key, Vec<Fate>>>>;
 /// A distribution list of the network.
 #[derive(Debug, Clone)]
 pub(crate) struct List {
+    /// The relay that expands it.
+    pub(crate) home: usize,
     pub(crate) address: String,
     /// Users.
     pub(crate) members: Vec<String>,
