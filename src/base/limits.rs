@@ -89,6 +89,8 @@ pub const PRIORITY_TURN_COUNT: u32 = 16;
 pub const DERIVATION_COUNT_MAX: u8 = 16;
 /// APDUs of one shard whose derived ones are being made at once.
 pub const DERIVING_COUNT_MAX: usize = 16;
+/// Of these, those that reports have not to themselves.
+pub const DERIVING_COPIES_COUNT_MAX: usize = DERIVING_COUNT_MAX - 4;
 /// APDUs that wait for it and keep their committed buffer.
 pub const DERIVING_RESIDENT_COUNT_MAX: usize = 64;
 /// Least time between two searches of a queue for what has expired, milliseconds.
@@ -171,6 +173,9 @@ pub const COMMIT_IN_FLIGHT_COUNT_MAX: usize = 4;
 pub const GROUP_BUFFER_COUNT: usize = 256;
 /// Smallest segment, octets: room for the largest record and its footer entry.
 pub const SEGMENT_SIZE_MIN: u64 = 256 << 10;
+/// What a settled target is worth at least when the log is full, octets: a report on a probe is no smaller than
+/// the probe.
+pub const SETTLED_SIZE_MIN: usize = 1024;
 /// Segments kept ready ahead of the one being written, the last of them for outcomes alone.
 pub const SPARE_SEGMENT_COUNT: usize = 2;
 /// Largest metadata of one message in the store, octets.

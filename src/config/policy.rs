@@ -6,6 +6,7 @@ use toml::Spanned;
 use super::check::Checker;
 use super::file::{File, List};
 use super::key::Named;
+use crate::base::limits::RECIPIENT_COUNT_MAX;
 use crate::mta::names::Names;
 use crate::mta::policy::{
     Deferral, DistributionList, Expiry, Policy, RecipientRedirection, ReportPolicy,
@@ -120,6 +121,17 @@ fn lists<'f>(
                 &table.address,
                 format!("the list \"{}\" has no members", table.address.get_ref()),
                 "write member = [\"C=GB;A=CARRIER;S=SMITH\"]",
+            );
+        }
+        if table.member.len() > RECIPIENT_COUNT_MAX {
+            checker.problem(
+                &table.address,
+                format!(
+                    "the list \"{}\" has {} members, and a message has at most {RECIPIENT_COUNT_MAX} recipients",
+                    table.address.get_ref(),
+                    table.member.len()
+                ),
+                "make its members several lists, and these the members",
             );
         }
         let pairs = members.iter().map(|(at, member)| (*at, member));
@@ -245,6 +257,20 @@ mod tests {
         assert_eq!(policy.lists[0].report_policy, ReportPolicy::Both);
         let permission = &policy.lists[0].submit_permission;
         assert!(matches!(permission, SubmitPermission::Patterns(patterns) if patterns.len() == 1));
+    }
+
+    #[test]
+    fn a_list_has_as_many_members_as_a_message_has_recipients() {
+        let text = |count: usize| {
+            let members: Vec<String> =
+                (0..count).map(|index| format!("\"C=GB;A=X;S=M{index}\"")).collect();
+            let members = members.join(", ");
+            format!("{MTA}[[list]]\naddress = \"C=GB;A=X;S=L\"\nmember = [{members}]\n")
+        };
+        assert!(check(&text(RECIPIENT_COUNT_MAX), Path::new("/")).is_ok());
+        let problems = check(&text(RECIPIENT_COUNT_MAX + 1), Path::new("/")).unwrap_err();
+        let [problem] = &problems[..] else { panic!("{problems:?}") };
+        assert!(problem.line == 6 && problem.reason.contains("members"), "{problem:?}");
     }
 
     #[test]

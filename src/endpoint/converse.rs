@@ -222,6 +222,11 @@ impl<E: Engine, S: Script> Endpoint<E, S> {
         let Some(association) = &mut peer.association else { return };
         match association.stack.negotiated().unwrap(&peer.transfer) {
             Ok(range) => {
+                if let Some(refusal) = self.script.refusal(&peer.transfer[range.clone()], self.now)
+                {
+                    association.stack.transfer_refuse(refusal);
+                    return peer.transfer.clear();
+                }
                 self.script.received(&peer.transfer[range], self.now);
                 association.stack.transfer_response();
                 peer.completed = true;

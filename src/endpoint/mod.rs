@@ -28,6 +28,7 @@ use crate::association::{Association, session_reference};
 use crate::base::buffer::Lease;
 use crate::base::clock::{Instant, Now};
 use crate::io::{Completion, Engine, Listener, Operation, Outcome, Socket, Token};
+use crate::osi::rtse::TransferRefusal;
 use crate::osi::stack::{Stack, StackConfig};
 use crate::p1::bind::{self, Bind};
 use converse::mode;
@@ -67,6 +68,11 @@ pub trait Script {
 
     /// An MTS-APDU came in; it is confirmed when this returns.
     fn received(&mut self, apdu: &[u8], now: Now);
+
+    /// Whether an MTS-APDU that came in whole is refused instead, for now or for good.
+    fn refusal(&mut self, _apdu: &[u8], _now: Now) -> Option<TransferRefusal> {
+        None
+    }
 
     /// Something worth a line to a person.
     fn note(&mut self, line: &str);

@@ -45,6 +45,10 @@ pub fn encode_trace_element_with(
         write::constructed(out, Tag::SET, |out| {
             let time = supplied.time_format.utc_time(supplied.arrival);
             write::primitive(out, tag::ARRIVAL_TIME, &time);
+            if let Some(deferred) = supplied.deferred {
+                let time = supplied.time_format.utc_time(deferred);
+                write::primitive(out, tag::DEFERRED_TIME, &time);
+            }
             write::integer(out, tag::ROUTING_ACTION, supplied.action as i64);
             write::bits(out, tag::OTHER_ACTIONS, other as u8, 6);
         });

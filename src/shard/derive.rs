@@ -28,8 +28,8 @@ use super::token::Subject;
 use crate::base::buffer::Lease;
 use crate::base::clock::{Instant, WallTime};
 use crate::base::limits::{
-    DERIVATION_COUNT_MAX, DERIVING_COUNT_MAX, DERIVING_RESIDENT_COUNT_MAX, ENVELOPE_SIZE_MAX,
-    EXTERNAL_OVERHEAD_SIZE_MAX, FETCH_SIZE,
+    DERIVATION_COUNT_MAX, DERIVING_COPIES_COUNT_MAX, DERIVING_COUNT_MAX,
+    DERIVING_RESIDENT_COUNT_MAX, ENVELOPE_SIZE_MAX, EXTERNAL_OVERHEAD_SIZE_MAX, FETCH_SIZE,
 };
 use crate::io::Engine;
 use crate::mta::decide::{Decision, Hop, Target, decide};
@@ -55,6 +55,8 @@ pub(crate) enum Task {
 /// Targets that something takes the place of.
 #[derive(Default)]
 pub(crate) struct Derivations {
+    /// Those that end something, and are small: the log takes them when it takes nothing else.
+    ends: VecDeque<(Task, Queued)>,
     waiting: VecDeque<(Task, Queued)>,
     /// Each is taken out while it goes on.
     working: Slab<Option<Box<Work>>>,
@@ -63,6 +65,8 @@ pub(crate) struct Derivations {
     /// Those that the log had no room for, and when it is asked again.
     stalled: Vec<usize>,
     stalled_until: Instant,
+    /// Whether it is being asked again, for all of them.
+    pub(super) is_asked_again: bool,
     /// Reads under way.
     fetch_count: usize,
     resident_count: usize,
@@ -73,7 +77,22 @@ impl Derivations {
     pub(super) fn is_idle(&self, now: Instant) -> bool {
         self.ready.is_empty()
             && (self.stalled.is_empty() || self.stalled_until > now)
-            && (self.waiting.is_empty() || self.working.len() >= DERIVING_COUNT_MAX)
+            && !self.has_place()
+    }
+
+    /// Whether one that waits may begin.
+    fn has_place(&self) -> bool {
+        !self.ends.is_empty() && self.working.len() < DERIVING_COUNT_MAX
+            || !self.waiting.is_empty() && self.working.len() < DERIVING_COPIES_COUNT_MAX
+    }
+
+    /// The next that may begin.
+    fn pop(&mut self) -> Option<(Task, Queued)> {
+        let ends = (self.working.len() < DERIVING_COUNT_MAX).then(|| self.ends.pop_front());
+        ends.flatten().or_else(|| {
+            let place = self.working.len() < DERIVING_COPIES_COUNT_MAX;
+            place.then(|| self.waiting.pop_front()).flatten()
+        })
     }
 
     /// Whether a delivery is to be reported.
@@ -98,7 +117,8 @@ impl Derivations {
 
     /// Lets go of committed buffers: they are fetched when they are needed.
     pub(super) fn release_buffers(&mut self) {
-        self.waiting.iter_mut().for_each(|(_, queued)| queued.release_buffers());
+        let all = self.ends.iter_mut().chain(&mut self.waiting);
+        all.for_each(|(_, queued)| queued.release_buffers());
         self.resident_count = 0;
     }
 }
@@ -173,7 +193,13 @@ impl<E: Engine> Shard<E> {
                 queued.resident = None;
             }
         }
-        self.derivations.waiting.push_back((task, queued));
+        let into = match task {
+            Task::Derive(Derivation::Report(_) | Derivation::Discard(_)) => {
+                &mut self.derivations.ends
+            }
+            Task::Derive(_) | Task::Restate(_) | Task::Decide => &mut self.derivations.waiting,
+        };
+        into.push_back((task, queued));
     }
 
     /// Gives a target that a connector cannot serve back to its home shard. Its mark is withdrawn: it was not
@@ -200,16 +226,19 @@ impl<E: Engine> Shard<E> {
         }
         if self.derivations.stalled_until <= now {
             let stalled = std::mem::take(&mut self.derivations.stalled);
+            self.derivations.is_asked_again = !stalled.is_empty();
             self.derivations.ready.extend(stalled);
         }
+        self.begin_waiting();
+        self.derivations.is_asked_again = false;
+    }
+
+    fn begin_waiting(&mut self) {
         loop {
             while let Some(slot) = self.derivations.ready.pop() {
                 self.proceed(slot);
             }
-            if self.derivations.working.len() >= DERIVING_COUNT_MAX {
-                return;
-            }
-            let Some((task, mut queued)) = self.derivations.waiting.pop_front() else { return };
+            let Some((task, mut queued)) = self.derivations.pop() else { return };
             let resident = queued.resident.take();
             let mut work = Work::new(task, queued);
             if let Some(octets) = resident {
@@ -360,16 +389,15 @@ impl<E: Engine> Shard<E> {
                 work.task = Task::Derive(derivation);
                 match (self.derive_from(work, start..end, whole), derivation) {
                     (Ok(step), _) => step,
-                    (Err(error), Derivation::Expansion(_))
-                        if self.scan.kind == ApduKind::Message =>
-                    {
-                        tracing::warn!(reference = ?work.queued.reference, %error, "a list cannot be expanded");
+                    (Err(error), Derivation::Report(_) | Derivation::Discard(_)) => {
+                        Step::Hold(error.to_string())
+                    }
+                    (Err(error), _) => {
+                        tracing::warn!(reference = ?work.queued.reference, ?derivation, %error, "nothing of the kind can be made of it");
                         work.parts.clear();
-                        let why = NonDelivery::DL_EXPANSION_FAILURE;
-                        work.task = Task::Derive(Derivation::Report(Verdict::NonDelivery(why)));
+                        work.task = Task::Derive(instead_of(derivation, self.scan.kind));
                         Step::Wait
                     }
-                    (Err(error), _) => Step::Hold(error.to_string()),
                 }
             }
             Task::Restate(_) | Task::Decide => {
@@ -413,6 +441,19 @@ impl<E: Engine> Shard<E> {
     }
 }
 
+/// What becomes of a target where a copy cannot be made: it would be longer than an envelope may be, or a part
+/// that it goes by is malformed. The originator is told; of a report, nobody is.
+fn instead_of(derivation: Derivation, kind: ApduKind) -> Derivation {
+    let why = match derivation {
+        Derivation::Expansion(_) => NonDelivery::DL_EXPANSION_FAILURE,
+        _ => NonDelivery::TRANSFER_FAILURE,
+    };
+    match kind {
+        ApduKind::Report => Derivation::Discard(why),
+        ApduKind::Message | ApduKind::Probe => Derivation::Report(Verdict::NonDelivery(why)),
+    }
+}
+
 /// What is derived where as many have taken each other's place as may: a message loops then, and a report is
 /// not passed on.
 fn bounded(derivation: Derivation, kind: ApduKind, count: u8) -> Derivation {
@@ -429,6 +470,17 @@ fn bounded(derivation: Derivation, kind: ApduKind, count: u8) -> Derivation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_copied_is_reported_and_a_report_is_not() {
+        for derivation in [Derivation::Redirection(0), Derivation::Expansion(0)] {
+            for kind in [ApduKind::Message, ApduKind::Probe] {
+                assert!(matches!(instead_of(derivation, kind), Derivation::Report(_)));
+            }
+            let ended = instead_of(derivation, ApduKind::Report);
+            assert!(matches!(ended, Derivation::Discard(_)));
+        }
+    }
 
     #[test]
     fn a_chain_ends_in_a_report_and_a_report_in_nothing() {

@@ -202,6 +202,10 @@ impl<E: Engine> Shard<E> {
     }
 
     fn append_derived(&mut self, slot: usize, work: &mut Work, log: usize) -> Step {
+        // What goes into the log's reserve goes together: alone, each would take a block of it.
+        if !self.logs[log].is_ready() && !self.derivations.is_asked_again {
+            return Step::Stall;
+        }
         if work.parts.len() > 1 {
             let body_size = work.parts.iter().map(|part| part.staging.len()).sum();
             let metadata_size = work.parts.iter().map(|part| self.metadata_size_max(part)).sum();

@@ -14,7 +14,9 @@ use super::log::Log;
 use super::message::{Message, TargetState};
 use super::{Appended, MessageReference, Outcome};
 use crate::base::buffer::Lease;
-use crate::base::limits::{APDU_SIZE_MAX, CHUNK_COUNT_MAX, CHUNK_SIZE, METADATA_SIZE_MAX};
+use crate::base::limits::{
+    APDU_SIZE_MAX, CHUNK_COUNT_MAX, CHUNK_SIZE, METADATA_SIZE_MAX, SETTLED_SIZE_MIN,
+};
 
 /// The chunks of a body under transfer. Give it to [`Log::append_chunked_request`] or, when the transfer
 /// comes to nothing, to [`Log::abandon`]; dropped, it keeps its segments until the log is opened anew.
@@ -82,7 +84,8 @@ impl Log {
     /// there and these targets have their outcomes, or neither, for all stands in one group. Its body is what
     /// `chunks` have, which are taken unless there is an error, and at most `CHUNK_SIZE` octets behind them,
     /// given in pieces; the returned lease is on these. [`super::Confirm::Committed`] follows with `ticket`
-    /// for all together.
+    /// for all together. One that is smaller than its part of what it settles is taken when the log is full,
+    /// as outcomes are, while these have half a segment left: it makes room again.
     ///
     /// # Errors
     /// As [`Log::append_request`]; and `Unknown` or `Target` when a target is not live.
@@ -248,7 +251,9 @@ impl Log {
             self.find_open(settlement)?;
             outcomes.add(&outcome_header(settlement));
         }
-        let (segment, offset) = self.place_with(&header, false, outcomes)?;
+        let taken_size = header.padded_size() + outcomes.padded_size + chunked;
+        let urgent = taken_size <= self.freed_size(settled) && self.leaves_reserve(taken_size);
+        let (segment, offset) = self.place_with(&header, urgent, outcomes)?;
         let lease = self.push(segment, offset, &header, metadata, &chunks, body);
         for settlement in settled {
             let &Settlement { target, outcome, .. } = settlement;
@@ -269,6 +274,38 @@ impl Log {
             &mut self.extended,
         );
         Ok(Appended { reference: self.enter(segment, message), body: lease })
+    }
+
+    /// Octets of the log that settled targets will have freed once the others of their messages are settled
+    /// too: of each message a share for each of its targets, so that what takes their places in the reserve
+    /// is in all less than the messages that fill the log, but for those that are smaller than a report.
+    fn freed_size(&self, settled: &[Settlement]) -> usize {
+        let share = |(index, settlement): (usize, &Settlement)| {
+            let (home, place) = self.find(settlement.reference).ok()?;
+            if settled.iter().take(index).any(|earlier| {
+                (earlier.reference, earlier.target) == (settlement.reference, settlement.target)
+            }) {
+                return None;
+            }
+            let message = self.segments.get(home)?.messages.get(place)?;
+            let size =
+                RECORD_HEADER_SIZE + message.metadata_size as usize + message.body_size as usize;
+            let share = size.checked_div(usize::from(message.target_count))?;
+            Some(share.max(SETTLED_SIZE_MIN))
+        };
+        settled.iter().enumerate().filter_map(share).sum()
+    }
+
+    /// Whether outcomes alone still have half a segment when so much more is written.
+    fn leaves_reserve(&self, size: usize) -> bool {
+        let Some(active) = self.active.and_then(|active| self.segments.get(active)) else {
+            return false;
+        };
+        let written = match self.prepared_count() {
+            0 => active.end as usize + if self.group_open { self.writer.size() } else { 0 },
+            _ => HEADER_BLOCK_SIZE as usize,
+        };
+        written + size <= active.size as usize / 2
     }
 
     /// Counts a message in; its chunks are counted already.

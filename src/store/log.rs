@@ -7,7 +7,7 @@
 //! - The oldest segment alone is recycled, and where notes are kept only when one in a later segment is
 //!   durable.
 //! - Messages fill at most `segment_count_max - 1` segments; behind them one is always kept, or made,
-//!   for the outcomes that free the others.
+//!   for the outcomes that free the others, and for messages that settle larger ones.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;

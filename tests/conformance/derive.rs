@@ -491,6 +491,27 @@ fn a_redirected_copy_goes_to_the_alternate_and_says_so() {
     assert!(missing.is_err());
 }
 
+/// A copy is made at once, and waits here as its subject would have.
+#[test]
+fn a_copy_of_a_deferred_message_says_until_when_it_waits() {
+    let trace = origin_trace();
+    let mut builder = MessageBuilder::new(origin(), "subject", address(ORIGINATOR), &trace);
+    builder.recipients = vec![recipient(LIST, 0xa8)];
+    let until = WallTime(ARRIVED.0 + 3_600_000);
+    for (time, expected) in [(Some(until), 1), (Some(ORIGIN_TIME), 0), (None, 0)] {
+        builder.deferred_delivery_time = time;
+        let apdu = builder.build();
+        for derivation in [Derivation::Expansion(0), Derivation::Redirection(0)] {
+            let octets = derived(&apdu, &[0], derivation, &policy()).unwrap();
+            let deferred = utc_time(time.unwrap_or(until));
+            let deferred = [&[0x81], &deferred[1..]].concat();
+            let found = octets.windows(deferred.len()).filter(|part| *part == deferred).count();
+            assert_eq!(found, expected, "{derivation:?} {time:?}");
+            assert!(decoded_message(&octets).envelope.trace_information.len() == 2);
+        }
+    }
+}
+
 #[test]
 fn a_copy_is_the_same_for_some() {
     let recipients = vec![recipient(FIRST, 0xa8), recipient(SECOND, 0xb0), recipient(THIRD, 0x28)];

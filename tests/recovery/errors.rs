@@ -5,9 +5,9 @@ use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use super::driver::{CONFIG, DIRECTORY, Model, Party, check, open_log};
+use super::driver::{Asked, CONFIG, DIRECTORY, Model, Party, check, metadata, open_log};
 use p1relay::io::simulated::Disk;
-use p1relay::store::{Error, Outcome};
+use p1relay::store::{Chunks, Error, NewMessage, Outcome, Settlement};
 
 fn party(disk: &Disk) -> Party {
     let mut party = Party::open(disk, 1, Rc::new(RefCell::new(Model::default()))).unwrap().0;
@@ -45,6 +45,88 @@ fn a_full_disk_refuses_messages_takes_outcomes_and_recovers() {
     party.settle();
     check(&disk.crash_image(1), 1, &party.model.borrow()).unwrap();
     disk.set_capacity(None);
+}
+
+/// Where the disk is full, small messages that settle large ones go where outcomes go, up to a half: all
+/// that fills the log can be got rid of, and outcomes still have room. What frees less than it takes waits.
+#[test]
+fn a_full_disk_takes_what_settles_more_than_it_takes() {
+    let disk = Disk::new();
+    disk.set_capacity(Some(42 + 4 * CONFIG.segment_size));
+    let mut party = party(&disk);
+    let mut appended = 0;
+    while party.append(appended, 50_000, 2, 0).is_ok() {
+        appended += 1;
+        party.settle();
+    }
+    let reference = |party: &Party, number| party.model.borrow().messages[&number].reference;
+    let settle = |party: &mut Party, subject: u64, target: u16, size: usize| {
+        let reference = reference(party, subject).unwrap();
+        let described = metadata(1000 + 2 * subject + u64::from(target));
+        let message = NewMessage { metadata: &described, target_count: 1, attempted: 0 };
+        let settled = [Settlement { reference, target, outcome: Outcome::Returned }];
+        let octets = vec![7; size];
+        let ticket = party.model.borrow_mut().ticket(Asked::Other);
+        let chunks = &mut Chunks::default();
+        let asked =
+            party.log.append_settling_request(ticket, &message, chunks, &[&octets], &settled);
+        party.settle();
+        asked.map(|appended| appended.reference)
+    };
+    let refused = settle(&mut party, 0, 0, 50_000);
+    assert!(matches!(refused, Err(Error::Full)), "a half of it is less");
+    let mut reports = Vec::new();
+    for subject in 0..appended {
+        for target in 0..2 {
+            reports.push(settle(&mut party, subject, target, 1000).unwrap());
+        }
+    }
+    assert_eq!(party.log.counters().segments, 4);
+    assert_eq!(party.log.counters().live_messages, reports.len() as u64);
+    for reference in reports {
+        party.log.outcome_request(None, reference, 0, Outcome::Transferred).unwrap();
+        party.settle();
+    }
+    assert_eq!(party.log.counters().live_messages, 0);
+}
+
+/// Settling messages leave half of the last segment to outcomes, however much they free.
+#[test]
+fn what_settles_leaves_room_for_outcomes() {
+    let disk = Disk::new();
+    disk.set_capacity(Some(42 + 4 * CONFIG.segment_size));
+    let mut party = party(&disk);
+    let mut appended = 0;
+    while party.append(appended, 50_000, 1, 0).is_ok() {
+        appended += 1;
+        party.settle();
+    }
+    // The first keeps its segment, and so all others, from being used again.
+    let mut taken = 0;
+    for subject in 1..appended {
+        let reference = party.model.borrow().messages[&subject].reference.unwrap();
+        let described = metadata(1000 + subject);
+        let message = NewMessage { metadata: &described, target_count: 1, attempted: 0 };
+        let settled = [Settlement { reference, target: 0, outcome: Outcome::Returned }];
+        let ticket = party.model.borrow_mut().ticket(Asked::Other);
+        let chunks = &mut Chunks::default();
+        let octets = vec![7; 40_000];
+        match party.log.append_settling_request(ticket, &message, chunks, &[&octets], &settled) {
+            Ok(_) => taken += 1,
+            Err(error) => {
+                assert!(matches!(error, Error::Full), "{error}");
+                break;
+            }
+        }
+        party.settle();
+    }
+    let most = CONFIG.segment_size / 2 / 40_000;
+    assert!(taken > 0 && taken <= most + 1 && taken + 1 < appended, "{taken} of {appended}");
+    for _ in 0..8 {
+        party.outcome(0, 0, Outcome::Deferred).unwrap();
+        party.settle();
+    }
+    party.outcome(0, 0, Outcome::Transferred).unwrap();
 }
 
 #[test]

@@ -6,7 +6,12 @@ use support::mta::{Mta, MtaConfig};
 use support::port::Port;
 use support::relay::{Partner, Relay, RelayConfig, SMALL_STORE, configuration};
 
-use crate::network::{SENDER_SPACE, codes, domains, message, mta, non_delivery, partner, report};
+use crate::network::{
+    SENDER_SPACE, codes, domains, message, mta, non_delivery, on_one_and_two_shards, partner,
+    report,
+};
+
+on_one_and_two_shards!(two_sites_backboned_over_public_carriers,);
 
 /// A partner of 1988 and one of 1984, each with the mirror of our settings: messages flow both ways.
 #[test]
@@ -64,8 +69,7 @@ fn an_indirectly_connected_system() {
 }
 
 /// Two sites over two public carrier points; what the far site does not know comes back as a report.
-#[test]
-fn two_sites_backboned_over_public_carriers() {
+fn two_sites_backboned_over_public_carriers(shard_count: usize) {
     const SITES: [(&str, &str); 4] = [
         ("SITE-A", "C=GB;A=CARRIER1;P=ACME-A"),
         ("POINT-1", "C=GB;A=CARRIER1"),
@@ -101,6 +105,7 @@ fn two_sites_backboned_over_public_carriers() {
                 name,
                 domain,
                 listen: ports[index].address,
+                shard_count,
                 lines: SMALL_STORE,
                 partners: &[west, east],
                 tables: "",

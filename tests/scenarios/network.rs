@@ -26,9 +26,32 @@ pub(crate) struct Backbone {
     pub(crate) receiver: Mta,
 }
 
+/// Makes a test of each function, which takes a number of shards, with one shard and with two: then what is
+/// derived at one shard is sent from the other.
+macro_rules! on_one_and_two_shards {
+    ($($name:ident),+ $(,)?) => {
+        mod one_shard {
+            $(#[test]
+            fn $name() {
+                super::$name(1);
+            })+
+        }
+
+        mod two_shards {
+            $(#[test]
+            fn $name() {
+                super::$name(2);
+            })+
+        }
+    };
+}
+
+pub(crate) use on_one_and_two_shards;
+
 /// What differs from one backbone to another.
-#[derive(Default)]
 pub(crate) struct BackboneConfig<'a> {
+    /// Of each relay.
+    pub(crate) shard_count: usize,
     /// What the sender sends.
     pub(crate) apdus: Vec<Vec<u8>>,
     /// What WEST sends to EAST; none: all of France.
@@ -39,6 +62,20 @@ pub(crate) struct BackboneConfig<'a> {
     pub(crate) west_lines: &'a str,
     /// More tables of WEST's configuration.
     pub(crate) west_tables: &'a str,
+}
+
+impl BackboneConfig<'_> {
+    /// The plain one, of relays with so many shards.
+    pub(crate) fn of_shards(shard_count: usize) -> Self {
+        BackboneConfig {
+            shard_count,
+            apdus: Vec::new(),
+            west_spaces: &[],
+            east_spaces: &[],
+            west_lines: "",
+            west_tables: "",
+        }
+    }
 }
 
 impl Backbone {
@@ -58,6 +95,7 @@ impl Backbone {
             name: "WEST",
             domain: WEST,
             listen: west_port.address,
+            shard_count: config.shard_count,
             lines: &format!("{SMALL_STORE}\n{}", config.west_lines),
             partners: &[
                 partner("SENDER", Some(sender.address), None, SENDER_SPACE),
@@ -69,6 +107,7 @@ impl Backbone {
             name: "EAST",
             domain: EAST,
             listen: east_port.address,
+            shard_count: config.shard_count,
             lines: SMALL_STORE,
             partners: &[
                 partner("WEST", Some(west_port.address), Some(WEST), east_spaces),

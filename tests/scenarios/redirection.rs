@@ -3,7 +3,14 @@
 use p1relay::p1::build::{MessageBuilder, RecipientFields, encode_standard_extension};
 use support::apdu::{self, ORIGINATOR};
 
-use crate::network::{Backbone, BackboneConfig, WEST, address, domains, message};
+use crate::network::{
+    Backbone, BackboneConfig, WEST, address, domains, message, on_one_and_two_shards,
+};
+
+on_one_and_two_shards!(
+    a_redirect_to_an_alternate_recipient_on_another_connector,
+    a_list_with_a_member_in_another_domain,
+);
 
 /// originator-requested-alternate-recipient
 const ALTERNATE_RECIPIENT: i64 = 2;
@@ -19,8 +26,7 @@ fn holds(octets: &[u8], part: &[u8]) -> bool {
 
 /// Nobody knows the recipient: the message goes to the alternate recipient that the originator named, by
 /// another connector, and says whom it was for.
-#[test]
-fn a_redirect_to_an_alternate_recipient_on_another_connector() {
+fn a_redirect_to_an_alternate_recipient_on_another_connector(shard_count: usize) {
     let mut alternate = Vec::new();
     apdu::address(RECEIVED).encode(&mut alternate);
     let mut extensions = Vec::new();
@@ -32,7 +38,7 @@ fn a_redirect_to_an_alternate_recipient_on_another_connector() {
     builder.content = b"content";
     let network = Backbone::start(BackboneConfig {
         apdus: vec![builder.build()],
-        ..BackboneConfig::default()
+        ..BackboneConfig::of_shards(shard_count)
     });
     let arrived = network.receiver.wait_for(1);
     let redirected = message(&arrived[0]);
@@ -52,8 +58,7 @@ fn a_redirect_to_an_alternate_recipient_on_another_connector() {
 }
 
 /// A list with a member in the relay's own reach and one in another domain.
-#[test]
-fn a_list_with_a_member_in_another_domain() {
+fn a_list_with_a_member_in_another_domain(shard_count: usize) {
     let list = "C=GB;A=WEST;CN=STAFF";
     let own = "C=GB;A=CARRIER;P=ACME;S=JONES";
     let tables = format!(
@@ -62,7 +67,7 @@ fn a_list_with_a_member_in_another_domain() {
     let network = Backbone::start(BackboneConfig {
         apdus: vec![apdu::message("to the list", &[list], b"content")],
         west_tables: &tables,
-        ..BackboneConfig::default()
+        ..BackboneConfig::of_shards(shard_count)
     });
     for (arrived, member) in
         [(network.sender.wait_for(1), own), (network.receiver.wait_for(1), RECEIVED)]

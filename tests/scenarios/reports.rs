@@ -8,14 +8,20 @@ use support::relay::{Relay, RelayConfig, SMALL_STORE};
 
 use crate::network::{
     Backbone, BackboneConfig, EAST, SENDER_SPACE, WEST, codes, domains, local, mta, non_delivery,
-    partner, report,
+    on_one_and_two_shards, partner, report,
 };
+
+on_one_and_two_shards!(
+    a_message_expires_while_queued,
+    a_probe_to_an_unroutable_address,
+    a_report_with_returned_content_travels_back_through_two_relays,
+    a_report_that_cannot_go_on_is_discarded,
+);
 
 const UNKNOWN: &str = "C=FR;A=EAST;P=UNKNOWN;S=PERSONNE";
 
 /// A message that nobody comes to take expires in its queue.
-#[test]
-fn a_message_expires_while_queued() {
+fn a_message_expires_while_queued(shard_count: usize) {
     let (port, nobody) = (Port::reserve(), Port::reserve());
     let late = apdu::message("late", &["C=FR;A=DOWN;S=DURAND"], b"content");
     let sender = mta("SENDER", Some(port.address), vec![late]);
@@ -27,6 +33,7 @@ fn a_message_expires_while_queued() {
         name: "RELAY",
         domain: "C=GB;A=RELAY",
         listen: port.address,
+        shard_count,
         lines: &format!("{SMALL_STORE}\nexpiry_s_normal = 2"),
         partners: &partners,
         tables: "",
@@ -37,7 +44,7 @@ fn a_message_expires_while_queued() {
     let (whom, why) = non_delivery(&told);
     assert_eq!(whom, apdu::address("C=FR;A=DOWN;S=DURAND"));
     assert_eq!(codes(&why), (1, Some(5)), "maximum-time-expired");
-    assert_eq!(relay.counters().queued, 0);
+    support::wait_until("an empty queue", || relay.counters().queued == 0);
     let events = [
         "transfer in from \"sender\"",
         "decision: to \"down\"",
@@ -48,11 +55,12 @@ fn a_message_expires_while_queued() {
 }
 
 /// A probe to an address that no route serves is answered as a message would be.
-#[test]
-fn a_probe_to_an_unroutable_address() {
+fn a_probe_to_an_unroutable_address(shard_count: usize) {
     let probe = apdu::probe("probe", &["C=IT;A=NOWHERE;S=ROSSI"]);
-    let network =
-        Backbone::start(BackboneConfig { apdus: vec![probe], ..BackboneConfig::default() });
+    let network = Backbone::start(BackboneConfig {
+        apdus: vec![probe],
+        ..BackboneConfig::of_shards(shard_count)
+    });
     let told = report(&network.sender.wait_for(1)[0]);
     assert_eq!(local(&told.content.subject_identifier), "probe");
     let (whom, why) = non_delivery(&told);
@@ -63,8 +71,7 @@ fn a_probe_to_an_unroutable_address() {
 }
 
 /// The content comes back, whole, over both relays, when it was asked for.
-#[test]
-fn a_report_with_returned_content_travels_back_through_two_relays() {
+fn a_report_with_returned_content_travels_back_through_two_relays(shard_count: usize) {
     let content: Vec<u8> = (0..300_000u32).map(|index| (index % 251) as u8).collect();
     let trace = apdu::first_trace();
     let mut builder =
@@ -80,7 +87,7 @@ fn a_report_with_returned_content_travels_back_through_two_relays() {
     let not_asked = builder.build();
     let network = Backbone::start(BackboneConfig {
         apdus: vec![asked, not_asked],
-        ..BackboneConfig::default()
+        ..BackboneConfig::of_shards(shard_count)
     });
     let mut told: Vec<_> = network.sender.wait_for(2).iter().map(|apdu| report(apdu)).collect();
     told.sort_by_key(|report| local(&report.content.subject_identifier));
@@ -98,8 +105,7 @@ fn a_report_with_returned_content_travels_back_through_two_relays() {
 }
 
 /// A report that nobody can be given is dropped, and never reported on.
-#[test]
-fn a_report_that_cannot_go_on_is_discarded() {
+fn a_report_that_cannot_go_on_is_discarded(shard_count: usize) {
     let nobody: &str = "C=IT;A=NOWHERE;S=ROSSI";
     let lost = apdu::report("lost", nobody, ["C=FR;A=X;S=A", "C=FR;A=X;S=B"]);
     let trace = apdu::first_trace();
@@ -108,14 +114,14 @@ fn a_report_that_cannot_go_on_is_discarded() {
     builder.recipients = vec![apdu::address(UNKNOWN).into()];
     let network = Backbone::start(BackboneConfig {
         apdus: vec![lost, builder.build()],
-        ..BackboneConfig::default()
+        ..BackboneConfig::of_shards(shard_count)
     });
     // Of the message only the transfer to EAST, which discards its own report on it.
     network.settle(1, 0);
     for relay in [&network.west, &network.east] {
-        let discarded = || relay.logged("a report that cannot go on is discarded") == 1;
-        support::wait_until("one report discarded", discarded);
-        assert_eq!(relay.counters().reports_discarded, 1);
+        let counted = || relay.counters().reports_discarded == 1;
+        support::wait_until("one report discarded", counted);
+        assert_eq!(relay.logged("a report that cannot go on is discarded"), 1);
     }
     assert_eq!(network.sender.count(), 0);
 }

@@ -8,20 +8,24 @@ use support::port::Port;
 use support::relay::{Relay, RelayConfig, SMALL_STORE};
 
 use crate::network::{
-    Backbone, BackboneConfig, SENDER_SPACE, codes, local, message, mta, non_delivery, partner,
-    report,
+    Backbone, BackboneConfig, SENDER_SPACE, codes, local, message, mta, non_delivery,
+    on_one_and_two_shards, partner, report,
 };
+
+on_one_and_two_shards!(
+    routes_that_point_at_each_other,
+    a_split_over_three_connectors_of_which_one_is_down,
+);
 
 /// Each relay believes that the other knows the way: whoever gets the message back reports it, once, and at
 /// once.
-#[test]
-fn routes_that_point_at_each_other() {
+fn routes_that_point_at_each_other(shard_count: usize) {
     let lost = apdu::message("lost", &["C=IT;A=NOWHERE;S=ROSSI"], b"content");
     let network = Backbone::start(BackboneConfig {
         apdus: vec![lost],
         west_spaces: &["C=FR", "C=IT"],
         east_spaces: &["C=GB", "C=IT"],
-        ..BackboneConfig::default()
+        ..BackboneConfig::of_shards(shard_count)
     });
     let told = report(&network.sender.wait_for(1)[0]);
     assert_eq!(local(&told.content.subject_identifier), "lost");
@@ -35,8 +39,7 @@ fn routes_that_point_at_each_other() {
 
 /// A message for recipients behind three partners, one of which is down: two have theirs at once, the third
 /// when its partner comes up; nobody has it twice, and each is somebody's responsibility.
-#[test]
-fn a_split_over_three_connectors_of_which_one_is_down() {
+fn a_split_over_three_connectors_of_which_one_is_down(shard_count: usize) {
     let spaces = [&["C=FR;A=P0"], &["C=FR;A=P1"], &["C=FR;A=P2"]];
     let recipients = spaces.map(|[space]| format!("{space};S=DURAND"));
     let names = ["P0", "P1", "P2"];
@@ -55,6 +58,7 @@ fn a_split_over_three_connectors_of_which_one_is_down() {
         name: "RELAY",
         domain: "C=GB;A=RELAY",
         listen: ports[0].address,
+        shard_count,
         lines: SMALL_STORE,
         partners: &partners,
         tables: "",

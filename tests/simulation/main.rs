@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
 
+mod derived;
+mod full;
 mod policy;
 mod reports;
 

@@ -1,24 +1,33 @@
 //! Messages and probes to random recipients, and what became of each of them.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use p1relay::base::buffer::Lease;
-use p1relay::base::clock::Now;
+use p1relay::base::clock::{Now, WallTime};
 use p1relay::endpoint::{Next, Script};
 use p1relay::io::simulated::Random;
+use p1relay::osi::rtse::TransferRefusal;
 use p1relay::p1::build::{
-    MessageBuilder, ProbeBuilder, RecipientFields, encode_standard_extension,
+    DEFAULT_INDICATORS, MessageBuilder, ProbeBuilder, RecipientFields, encode_standard_extension,
 };
 use p1relay::p1::or_address::{OrAddress, attributes};
 use p1relay::p1::scan::{ApduKind, Priority, Responsibility, Scan, scan};
 use p1relay::p1::schema::{MtsApdu, ReportType};
+use p1relay::p1::time::utc_time;
+
+use crate::faults::Conditions;
 
 /// Where all messages come from and all reports go.
 pub(crate) const ORIGINATOR: &str = "C=FR;A=ORIGIN;S=SMITH";
 
 const ALTERNATE_RECIPIENT: i64 = 2;
+const LATEST_DELIVERY_TIME: i64 = 5;
+/// Responsible; originator and originating MTA want all reports.
+const REPORT_INDICATORS: u8 = 0xd0;
+/// When a world begins.
+const BEGINNING: WallTime = WallTime(1_767_225_600_000);
 const MESSAGE_COUNT: u64 = 12;
 
 /// A recipient of a message: the message's local identifier, the recipient's number in it, and, of a list's
@@ -34,14 +43,43 @@ pub(crate) enum Fate {
     Reported,
 }
 
+/// Recipients that partners refused for good.
+pub(crate) type Refused = Rc<RefCell<BTreeSet<Key>>>;
+
 /// Every fate that was seen.
 pub(crate) type Fates = Rc<RefCell<BTreeMap<Key, Vec<Fate>>>>;
 
 /// A distribution list of the network.
 #[derive(Debug, Clone)]
 pub(crate) struct List {
+    /// The relay that expands it.
+    pub(crate) home: usize,
     pub(crate) address: String,
+    /// Users.
     pub(crate) members: Vec<String>,
+    /// A list that is a member too.
+    pub(crate) inner: Option<usize>,
+}
+
+/// The lists through which a message to `first` comes, each once.
+fn expansions(lists: &[List], first: usize) -> Vec<usize> {
+    let mut found = vec![first];
+    while let Some(inner) = lists[*found.last().unwrap()].inner
+        && !found.contains(&inner)
+    {
+        found.push(inner);
+    }
+    found
+}
+
+/// Whom a fate is of beside a recipient's number: a member of a list, or a list.
+fn beside_number(lists: &[List], whom: &str) -> Option<String> {
+    lists
+        .iter()
+        .any(|list| {
+            folded(&list.address) == whom || list.members.iter().any(|it| folded(it) == whom)
+        })
+        .then(|| whom.to_owned())
 }
 
 /// What is sent, and whom it is for.
@@ -52,23 +90,41 @@ pub(crate) struct Traffic {
 
 impl Traffic {
     /// Messages to users of `domain_count` domains, of which not all are there, and to lists.
-    pub(crate) fn new(random: &mut Random, domain_count: u64, lists: &[List]) -> Traffic {
+    pub(crate) fn new(
+        random: &mut Random,
+        conditions: Conditions,
+        domain_count: u64,
+        lists: &[List],
+    ) -> Traffic {
         let mut traffic = Traffic { apdus: Vec::new(), expected: Vec::new() };
-        let mut unused: Vec<&List> = lists.iter().collect();
         for number in 0..MESSAGE_COUNT {
             let name = format!("m{number}");
+            let is_probe = random.one_in(6);
             let mut recipients = Vec::new();
+            // One that is named twice has its members once.
+            let mut named = BTreeSet::new();
             for index in 1..=1 + random.below(5) as u32 {
                 let user = |random: &mut Random| {
                     // One domain more than there are.
                     format!("C=GB;A=R{};P=M;S=U{}", random.below(domain_count + 1), random.below(9))
                 };
-                if random.one_in(8)
-                    && let Some(list) = unused.pop()
-                {
-                    recipients.push(address(&list.address).into());
-                    let member = |text: &String| (name.clone(), index, Some(folded(text)));
-                    traffic.expected.extend(list.members.iter().map(member));
+                let list = random.below(lists.len().max(1) as u64) as usize;
+                if random.one_in(8) && list < lists.len() && named.insert(list) {
+                    let is_reported = is_probe || random.one_in(2);
+                    let indicators =
+                        if is_reported { REPORT_INDICATORS } else { DEFAULT_INDICATORS };
+                    let or_address = address(&lists[list].address);
+                    recipients.push(RecipientFields { indicators, ..or_address.into() });
+                    let reached = match is_probe {
+                        true => vec![list],
+                        false => expansions(lists, list),
+                    };
+                    for list in reached.into_iter().map(|list| &lists[list]) {
+                        let key = |text: &String| (name.clone(), index, Some(folded(text)));
+                        let expected = &mut traffic.expected;
+                        expected.extend(is_reported.then(|| key(&list.address)));
+                        expected.extend(list.members.iter().filter(|_| !is_probe).map(key));
+                    }
                     continue;
                 }
                 let mut fields: RecipientFields = address(&user(random)).into();
@@ -81,11 +137,10 @@ impl Traffic {
                 recipients.push(fields);
                 traffic.expected.push((name.clone(), index, None));
             }
-            let is_probe = random.one_in(6)
-                && traffic.expected.iter().all(|key| key.0 != name || key.2.is_none());
+            let is_timed = conditions != Conditions::Fair;
             traffic.apdus.push(match is_probe {
                 true => probe(&name, recipients),
-                false => message(random, &name, recipients),
+                false => message(random, &name, recipients, is_timed, !named.is_empty()),
             });
         }
         traffic
@@ -110,7 +165,13 @@ fn trace() -> Vec<u8> {
     trace
 }
 
-fn message(random: &mut Random, name: &str, recipients: Vec<RecipientFields>) -> Lease {
+fn message(
+    random: &mut Random,
+    name: &str,
+    recipients: Vec<RecipientFields>,
+    is_timed: bool,
+    has_list: bool,
+) -> Lease {
     let trace = trace();
     let domain = "C=FR;A=ORIGIN".parse().unwrap();
     let mut builder = MessageBuilder::new(domain, name, address(ORIGINATOR), &trace);
@@ -118,9 +179,25 @@ fn message(random: &mut Random, name: &str, recipients: Vec<RecipientFields>) ->
     builder.priority = Priority::BY_URGENCY[random.below(3) as usize];
     // disclosure-of-other-recipients, content-return-request
     builder.per_message_indicators = (random.number() as u8) & 0x90;
-    let size = if random.one_in(5) { 150_000 } else { random.below(3_000) as usize };
+    let size = match random.below(20) {
+        0 if is_timed => 1 << 20,
+        0..4 => 150_000,
+        _ => random.below(3_000) as usize,
+    };
     let content = vec![0x5a; size];
     builder.content = &content;
+    let seconds = |count: i64| WallTime(BEGINNING.0 + 1000 * count);
+    if is_timed && random.one_in(5) {
+        builder.deferred_delivery_time = Some(seconds(1 + random.below(5) as i64));
+    }
+    let mut extensions = Vec::new();
+    // A list that is reported on as a whole would leave its members without a fate.
+    if is_timed && random.one_in(5) && !has_list {
+        let mut time = vec![23, 13];
+        time.extend_from_slice(&utc_time(seconds(random.below(20) as i64 - 3)));
+        encode_standard_extension(LATEST_DELIVERY_TIME, 0, &time, &mut extensions);
+    }
+    builder.extensions = &extensions;
     Lease::copied(&builder.build())
 }
 
@@ -146,6 +223,8 @@ pub(crate) struct Source {
     pub(crate) under_way: Vec<(u64, Lease)>,
     pub(crate) fates: Fates,
     pub(crate) lists: Vec<List>,
+    /// Transfers that were begun anew and may have happened.
+    pub(crate) doubt_count: u64,
 }
 
 impl Script for Source {
@@ -159,7 +238,8 @@ impl Script for Source {
         self.under_way.retain(|sent| sent.0 != number);
     }
 
-    fn returned(&mut self, number: u64, _in_doubt: bool) {
+    fn returned(&mut self, number: u64, in_doubt: bool) {
+        self.doubt_count += u64::from(in_doubt);
         let found = self.under_way.iter().position(|sent| sent.0 == number).unwrap();
         self.waiting.push(self.under_way.swap_remove(found));
     }
@@ -170,19 +250,18 @@ impl Script for Source {
         };
         let name = report.content.subject_identifier.local_identifier.to_string();
         for recipient in &report.content.per_recipient_fields {
-            let ReportType::NonDelivery(_) = recipient.last_trace_information.report_type else {
-                continue;
+            let fate = match recipient.last_trace_information.report_type {
+                ReportType::Delivery(_) => Fate::Delivered,
+                ReportType::NonDelivery(_) => Fate::Reported,
             };
             let name_octets = rasn::ber::encode(&recipient.actual_recipient_name).unwrap();
             let whom = attributes(&name_octets).unwrap().to_owned().to_string();
-            let member =
-                self.lists.iter().any(|list| list.members.iter().any(|it| folded(it) == whom));
             let key = (
                 name.clone(),
                 recipient.originally_specified_recipient_number,
-                member.then_some(whom),
+                beside_number(&self.lists, &whom),
             );
-            self.fates.borrow_mut().entry(key).or_default().push(Fate::Reported);
+            self.fates.borrow_mut().entry(key).or_default().push(fate);
         }
     }
 
@@ -198,6 +277,34 @@ impl Script for Source {
 pub(crate) struct Sink {
     pub(crate) fates: Fates,
     pub(crate) lists: Vec<List>,
+    pub(crate) refused: Refused,
+    pub(crate) mood: Mood,
+}
+
+/// How an MTA treats what comes.
+pub(crate) enum Mood {
+    /// It takes everything.
+    Kind,
+    /// It refuses some users' messages for good, and any for now.
+    Unkind(Random),
+}
+
+/// Whom an APDU is for, of those in the receiver's responsibility.
+fn recipients(apdu: &[u8], lists: &[List]) -> Vec<(Key, String)> {
+    let mut found = Scan::default();
+    scan(apdu, &mut found).unwrap();
+    assert_ne!(found.kind, ApduKind::Report, "a report goes to its originator");
+    let name = found.mts_identifier.local_identifier.octets(apdu);
+    let name = String::from_utf8(name.to_vec()).unwrap();
+    let of_ours =
+        found.recipients.iter().filter(|it| it.responsibility() == Responsibility::Responsible);
+    of_ours
+        .map(|recipient| {
+            let whom = attributes(recipient.or_name.octets(apdu)).unwrap().to_owned().to_string();
+            let number = recipient.originally_specified_number;
+            ((name.clone(), number, beside_number(lists, &whom)), whom)
+        })
+        .collect()
 }
 
 impl Script for Sink {
@@ -210,21 +317,22 @@ impl Script for Sink {
     fn returned(&mut self, _number: u64, _in_doubt: bool) {}
 
     fn received(&mut self, apdu: &[u8], _now: Now) {
-        let mut found = Scan::default();
-        scan(apdu, &mut found).unwrap();
-        assert_ne!(found.kind, ApduKind::Report, "a report goes to its originator");
-        let name = found.mts_identifier.local_identifier.octets(apdu);
-        let name = String::from_utf8(name.to_vec()).unwrap();
-        let of_ours =
-            found.recipients.iter().filter(|it| it.responsibility() == Responsibility::Responsible);
-        for recipient in of_ours {
-            let whom = attributes(recipient.or_name.octets(apdu)).unwrap().to_owned().to_string();
-            let member =
-                self.lists.iter().any(|list| list.members.iter().any(|it| folded(it) == whom));
-            let number = recipient.originally_specified_number;
-            let key = (name.clone(), number, member.then_some(whom));
+        for (key, _) in recipients(apdu, &self.lists) {
             self.fates.borrow_mut().entry(key).or_default().push(Fate::Delivered);
         }
+    }
+
+    fn refusal(&mut self, apdu: &[u8], _now: Now) -> Option<TransferRefusal> {
+        let Mood::Unkind(random) = &mut self.mood else { return None };
+        if random.one_in(4) {
+            return Some(TransferRefusal::Temporary);
+        }
+        let all = recipients(apdu, &self.lists);
+        let unwanted = all.iter().any(|(_, whom)| whom.ends_with("U8") || whom.ends_with("x3"));
+        unwanted.then(|| {
+            self.refused.borrow_mut().extend(all.into_iter().map(|(key, _)| key));
+            TransferRefusal::Permanent
+        })
     }
 
     fn note(&mut self, _line: &str) {}

@@ -14,7 +14,7 @@
 //! members go to. Members that sent the message or are lists that it came through are no exception: lists
 //! that contain each other end where a list finds itself in the history.
 
-use super::{Acting, Derived, members_of, within_bounds};
+use super::{Acting, Derived, members_of, supplied, within_bounds};
 use crate::base::limits::RECIPIENT_COUNT_MAX;
 use crate::ber::Reader;
 use crate::mta::names::Names;
@@ -28,7 +28,7 @@ use crate::p1::patch::Patched;
 use crate::p1::rewrite::{Rewrite, encode_recipient_like};
 use crate::p1::scan::{ExtensionId, Scan};
 use crate::p1::time::utc_time;
-use crate::p1::trace::{OtherAction, Supplied, encode_trace_element_with};
+use crate::p1::trace::{OtherAction, encode_trace_element_with};
 
 /// The extensions of a list that no member inherits.
 const NO_MEMBERS: [i64; 2] = [ORIGINATOR_REQUESTED_ALTERNATE_RECIPIENT, REDIRECTION_HISTORY];
@@ -67,7 +67,7 @@ pub(super) fn derive(
     }
     let mut rewrite = Rewrite::new(apdu, scan, patched);
     let mut octets = Vec::new();
-    let supplied = Supplied::relayed(acting.arrived);
+    let supplied = supplied(apdu, scan, acting);
     encode_trace_element_with(acting.domain, supplied, OtherAction::DlOperation, &mut octets);
     rewrite.append_trace(&octets);
     let mut name = Vec::new();

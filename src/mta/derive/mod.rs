@@ -13,12 +13,14 @@ use self::redirect::Alternate;
 pub use self::report::is_delivery_reported;
 use crate::base::clock::WallTime;
 use crate::base::limits::{ENVELOPE_SIZE_MAX, EXTENSION_COUNT_MAX};
-use crate::mta::policy::{Policy, ReportPolicy};
+use crate::mta::policy::{Deferral, Policy, ReportPolicy};
 use crate::p1::Error;
 use crate::p1::domain::GlobalDomainIdentifier;
 use crate::p1::non_delivery::NonDelivery;
 use crate::p1::patch::Patched;
 use crate::p1::scan::{ApduKind, Scan};
+use crate::p1::time::wall_time;
+use crate::p1::trace::Supplied;
 
 /// TypeOfMTSUser of a distribution list.
 const DISTRIBUTION_LIST: u8 = 3;
@@ -197,6 +199,17 @@ fn members_of(scan: &Scan, recipients: &[u16]) -> Vec<bool> {
         }
     }
     members
+}
+
+/// What our element of trace says of a message: when it came in, and until when what is made of it waits here.
+fn supplied(apdu: &[u8], scan: &Scan, acting: &Acting<'_>) -> Supplied {
+    let is_held = scan.kind == ApduKind::Message && acting.policy.deferral == Deferral::Hold;
+    let deferred = scan
+        .deferred_delivery_time
+        .filter(|_| is_held)
+        .and_then(|time| wall_time(time.octets(apdu)))
+        .filter(|time| *time > acting.arrived);
+    Supplied { deferred, ..Supplied::relayed(acting.arrived) }
 }
 
 /// Refuses an envelope, of so many octets and with so many extension fields of recipients, that we would

@@ -8,7 +8,7 @@
 //! alternate went ahead of stays. The other recipients stay, and are not our responsibility in the copy:
 //! whether recipients learn of each other is decided where the message is delivered.
 
-use super::{Acting, Derived, members_of, within_bounds};
+use super::{Acting, Derived, members_of, supplied, within_bounds};
 use crate::p1::Error;
 use crate::p1::history::{
     ORIGINATOR_REQUESTED_ALTERNATE_RECIPIENT, REDIRECTION_HISTORY, RedirectionReason,
@@ -18,7 +18,7 @@ use crate::p1::or_address::OrAddress;
 use crate::p1::patch::{InternalTraceChange, Patched, RelayChanges, patch};
 use crate::p1::rewrite::{Rewrite, alternate_recipient};
 use crate::p1::scan::{Responsibility, Scan};
-use crate::p1::trace::{OtherAction, Supplied, encode_trace_element_with};
+use crate::p1::trace::{OtherAction, encode_trace_element_with};
 
 /// Who gets what was for a recipient.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +44,7 @@ pub(super) fn derive(
     }
     let mut rewrite = Rewrite::new(apdu, scan, patched);
     let mut octets = Vec::new();
-    let supplied = Supplied::relayed(acting.arrived);
+    let supplied = supplied(apdu, scan, acting);
     encode_trace_element_with(acting.domain, supplied, OtherAction::Redirected, &mut octets);
     rewrite.append_trace(&octets);
     let (reason, used, assigned) = match alternate {

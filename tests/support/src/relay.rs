@@ -46,6 +46,8 @@ pub struct RelayConfig<'a> {
     pub domain: &'a str,
     /// Where it listens.
     pub listen: SocketAddr,
+    /// Its shards.
+    pub shard_count: usize,
     /// More lines of `[mta]`.
     pub lines: &'a str,
     /// Its connectors.
@@ -57,10 +59,10 @@ pub struct RelayConfig<'a> {
 impl RelayConfig<'_> {
     /// The text of its configuration.
     pub fn text(&self) -> String {
-        let RelayConfig { name, domain, listen, lines, partners, tables } = self;
+        let RelayConfig { name, domain, listen, shard_count, lines, partners, tables } = self;
         let mut text = format!(
             "[mta]\nname = \"{name}\"\npassword = \"{name} password\"\ndomain = \"{domain}\"\n\
-             listen = [\"{listen}\"]\nshards = 1\npin = false\n{lines}\n"
+             listen = [\"{listen}\"]\nshards = {shard_count}\npin = false\n{lines}\n"
         );
         for partner in *partners {
             partner.write_to(&mut text);
@@ -92,7 +94,8 @@ impl Partner<'_> {
 /// The text of the configuration of a relay that is alone; `lines` are more lines of `[mta]`.
 pub fn configuration(domain: &str, lines: &str, partners: &[Partner<'_>]) -> String {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    RelayConfig { name: RELAY_NAME, domain, listen, lines, partners, tables: "" }.text()
+    RelayConfig { name: RELAY_NAME, domain, listen, shard_count: 1, lines, partners, tables: "" }
+        .text()
 }
 
 /// A running relay; killed when dropped.
