@@ -294,7 +294,7 @@ table! {
         message_size_max_kib: Number<65_536, 1, 65_536>;
         /// the encoded information types that this partner takes, as `ia5-text`, `undefined` or `1.2.3`; a message
         /// that says that it holds others is not delivered there; nothing is converted
-        encoded_information_type: Vec<Spanned<String>>;
+        encoded_information_type: Vec<Spanned<String>> = "any";
         /// whether per-domain bilateral information goes on to this partner
         bilateral_information: Choice<BilateralInformation>;
         /// whether internal trace goes on to this partner; automatic: only inside our own domain
@@ -330,6 +330,8 @@ table! {
         address_space: Vec<Spanned<AddressSpace>>;
         /// content types that it takes, built-in ones by number, as `[2, 22]`
         content_types: Vec<Spanned<i64>> = "any";
+        /// the encoded information types that are taken, as `ia5-text`, `undefined` or `1.2.3`; nothing is converted
+        encoded_information_type: Vec<Spanned<String>> = "any";
         /// largest message handed out or taken
         message_size_max_kib: Number<65_536, 1, 65_536>;
         /// failures of one message in a row after which it is reported as not delivered

@@ -87,6 +87,8 @@ pub(super) fn delivery_point(
             delay_max: checker.seconds(&written.transfer_retry_delay_s_max),
         },
         message_size_max: (checker.number(&written.message_size_max_kib) as usize) << 10,
+        encoded_information_types: checker
+            .encoded_information_types(&written.encoded_information_type),
         spool: Some(SpoolSettings {
             directory: out,
             submit_directory,
