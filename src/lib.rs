@@ -21,7 +21,9 @@
 //! 2. The stack gives back the octets of a transfer, in place; `shard::intake` gathers them, or streams
 //!    them into the log when they are many.
 //! 3. At the activity's end [`p1::scan`] finds identifier, trace and recipients without copying.
-//! 4. [`mta::decide`] asks [`routing`] where each recipient goes, and refuses loops.
+//! 4. [`mta::decide`] asks [`routing`] where each recipient goes. Where it goes nowhere as it is, something
+//!    takes its place once it is stored: [`mta::derive`] makes a report, a redirected or an expanded copy, and
+//!    `shard::derive` has it settle the recipient in the same commit, and goes on with it as with any other.
 //! 5. The [`store`] appends one record; one durable write commits many.
 //! 6. When it is durable, and only then, `shard::commit` has the activity's end confirmed:
 //!    responsibility is ours.
