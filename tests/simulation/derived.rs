@@ -86,7 +86,7 @@ fn message(number: usize) -> Lease {
             ..RecipientFields::from(text.parse::<p1relay::p1::or_address::OrAddress>().unwrap())
         })
         .collect();
-    let content = vec![7; if number % 2 == 0 { 2000 } else { 200_000 }];
+    let content = vec![7; if number.is_multiple_of(2) { 2000 } else { 200_000 }];
     builder.content = &content;
     Lease::copied(&builder.build())
 }
