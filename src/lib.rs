@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | 7 | [`config`], [`run`], [`demo`], [`connector_command`], [`track_command`], `main` | arguments, TOML, the demo, what an operator asks of a connector and of a message |
 //! | 6 | [`shard`], [`endpoint`] | where protocol meets I/O: the relay's core loop; the foreign MTA that demo, tests and `p1load` play |
-//! | 5 | [`association`] | one stack over one socket, for both |
+//! | 5 | [`association`], [`spool`] | one stack over one socket, for both; local delivery points, messages in directories |
 //! | 4 | [`mta`], [`connector`], [`decode`] | X.411 procedures: APDU in, decision and octets out; when and how a partner is called; octets in words; pure |
 //! | 3 | [`routing`], [`store`], [`journal`] | compiled address spaces; the log, commit, recovery; what happened to each message |
 //! | 2 | [`osi`], [`p1`] | sans-IO protocol machines; views of MTS-APDUs |
@@ -21,7 +21,9 @@
 //! 2. The stack gives back the octets of a transfer, in place; `shard::intake` gathers them, or streams
 //!    them into the log when they are many.
 //! 3. At the activity's end [`p1::scan`] finds identifier, trace and recipients without copying.
-//! 4. [`mta::decide`] asks [`routing`] where each recipient goes, and refuses loops.
+//! 4. [`mta::decide`] asks [`routing`] where each recipient goes. Where it goes nowhere as it is, something
+//!    takes its place once it is stored: [`mta::derive`] makes a report, a redirected or an expanded copy, and
+//!    `shard::derive` has it settle the recipient in the same commit, and goes on with it as with any other.
 //! 5. The [`store`] appends one record; one durable write commits many.
 //! 6. When it is durable, and only then, `shard::commit` has the activity's end confirmed:
 //!    responsibility is ours.
@@ -48,5 +50,6 @@ pub mod p1;
 pub mod routing;
 pub mod run;
 pub mod shard;
+pub mod spool;
 pub mod store;
 pub mod track_command;

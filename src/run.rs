@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -190,7 +190,13 @@ fn check_alone(listen: &[SocketAddr]) -> anyhow::Result<()> {
                 SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
             });
         }
-        if TcpStream::connect_timeout(&reached, ANSWER_TIME).is_ok() {
+        let answers = || TcpStream::connect_timeout(&reached, ANSWER_TIME).is_ok();
+        let patience_ends = Instant::now() + LINGER_TIME;
+        while answers() {
+            if Instant::now() < patience_ends {
+                std::thread::sleep(LINGER_TIME / 40);
+                continue;
+            }
             anyhow::bail!(
                 "cannot listen on {address}: Address already in use: a process answers there; stop it, or \
                  write another port in `listen`"
@@ -200,6 +206,8 @@ fn check_alone(listen: &[SocketAddr]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How long the sockets of a process that was killed may still answer: the kernel ends rings behind it.
+const LINGER_TIME: Duration = Duration::from_secs(2);
 /// How soon a process on this machine that listens has answered.
 const ANSWER_TIME: Duration = Duration::from_millis(500);
 

@@ -12,7 +12,7 @@ const LAYERS: [&[&str]; 8] = [
     &["osi", "p1"],
     &["routing", "store", "journal"],
     &["mta", "connector", "decode"],
-    &["association"],
+    &["association", "spool"],
     &["shard", "endpoint"],
     &["config", "run", "demo", "connector_command", "track_command", "main", "lib"],
 ];

@@ -107,6 +107,14 @@ pub const FETCH_AHEAD_SIZE: usize = CHUNK_SIZE;
 pub const ENVELOPE_BUFFER_SIZE: usize = 4096;
 /// Buffers for patched envelopes of one shard, each for as many as fit.
 pub const ENVELOPE_BUFFER_COUNT: usize = 4096;
+/// Deliveries that the thread of one delivery point has before it, answered or not.
+pub const SPOOL_DELIVERY_COUNT_MAX: usize = 16;
+/// Pieces of stored messages that wait for that thread.
+pub const SPOOL_PIECE_COUNT_MAX: usize = 16;
+/// Pieces of submissions that wait for a shard, and submissions that wait for their answer.
+pub const SPOOL_SUBMISSION_COUNT_MAX: usize = 16;
+/// Largest JSON envelope of a submission, octets.
+pub const SPOOL_ENVELOPE_SIZE_MAX: u64 = 4 << 20;
 /// For a partner's next transfer to come in and be refused when the relay stops, milliseconds.
 pub const STOP_PATIENCE_MS: u64 = 1000;
 /// For the last octets of a connection to leave, seconds.

@@ -6,13 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Deserialize;
 use toml::Spanned;
+use toml::de::DeTable;
 
 use super::Problem;
-use super::connector::{connector, duplicates};
-use super::file::{Connector, File, List, Mta, Redirection, Tracking};
+use super::connector::{connector, duplicates, same_names};
+use super::file::{Connector, File, List, Mta, Redirection, SpoolConnector, Tracking};
 use super::key::{Choice, Named, Number, Seconds};
 use super::policy::policy;
+use super::spool::{self, Placed, delivery_point};
 use crate::base::limits::{
     ESTABLISHMENT_DELAY_S_MAX, LOG_COUNT_MAX, MTA_NAME_SIZE_MAX, SELECTOR_SIZE_MAX,
     UNBOUND_CONNECTION_COUNT_MAX,
@@ -27,7 +30,7 @@ use crate::shard::settings::Settings;
 /// # Errors
 /// Every problem found, in the order of their lines.
 pub fn check(text: &str, directory: &Path) -> Result<Settings, Vec<Problem>> {
-    let file: File = toml::from_str(text).map_err(|error| {
+    let (file, points) = read(text).map_err(|error| {
         let line = error.span().map_or(1, |span| line_of(text, span.start));
         vec![Problem {
             line,
@@ -36,12 +39,19 @@ pub fn check(text: &str, directory: &Path) -> Result<Settings, Vec<Problem>> {
         }]
     })?;
     let mut checker = Checker { text, problems: Vec::new() };
-    let settings = checker.settings(&file, directory);
+    let settings = checker.settings(&file, &points, directory);
     checker.problems.sort_by_key(|problem| problem.line);
     match settings {
         Some(settings) if checker.problems.is_empty() => Ok(settings),
         _ => Err(checker.problems),
     }
+}
+
+/// The file, and its delivery points with their places among the connectors.
+fn read(text: &str) -> Result<(File, Vec<Placed>), toml::de::Error> {
+    let mut document = DeTable::parse(text)?;
+    let points = spool::take_out(document.get_mut())?;
+    Ok((File::deserialize(toml::Deserializer::from(document))?, points))
 }
 
 /// Keys less like each other than this are not taken for one misspelt.
@@ -55,9 +65,25 @@ fn remedy_for(message: &str) -> String {
     if let Some(key) =
         message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next())
     {
-        let rows = Mta::rows().into_iter().chain(Connector::rows());
-        let rows = rows.chain(Redirection::rows()).chain(List::rows()).chain(Tracking::rows());
-        let near = rows
+        let rows = || {
+            let connectors = Connector::rows().into_iter().chain(SpoolConnector::rows());
+            let policy = Redirection::rows().into_iter().chain(List::rows());
+            let rows = Mta::rows().into_iter().chain(connectors).chain(policy);
+            rows.chain(Tracking::rows())
+        };
+        // A key that is known elsewhere stands in the wrong table.
+        if rows().any(|row| row.key == key) {
+            return match SpoolConnector::rows().iter().any(|row| row.key == key) {
+                true => {
+                    "remove it, or write kind = \"spool\" for a local delivery point".to_owned()
+                }
+                false => {
+                    "remove it: it is a key of another table, or of the other kind of connector"
+                        .to_owned()
+                }
+            };
+        }
+        let near = rows()
             .map(|row| (strsim::jaro_winkler(key, row.key), row.key))
             .filter(|(likeness, _)| *likeness > LIKENESS_MIN)
             .max_by(|left, right| left.0.total_cmp(&right.0));
@@ -96,7 +122,7 @@ impl Checker<'_> {
         self.problems.push(Problem { line, reason: reason.into(), remedy: remedy.into() });
     }
 
-    fn settings(&mut self, file: &File, directory: &Path) -> Option<Settings> {
+    fn settings(&mut self, file: &File, points: &[Placed], directory: &Path) -> Option<Settings> {
         let mta = file.mta.get_ref();
         let mta_name = self.mta_name(&mta.name);
         let domain = self.domain(&mta.domain);
@@ -139,6 +165,12 @@ impl Checker<'_> {
             connectors.push(connector(self, written.get_ref(), mta_name, &mta.password));
         }
         duplicates(self, &file.connector);
+        for (index, written) in points {
+            let point = delivery_point(self, written.get_ref(), domain.as_ref(), directory);
+            connectors.insert(*index, point?);
+        }
+        let names = file.connector.iter().map(|it| &it.get_ref().name);
+        same_names(self, names.chain(points.iter().map(|(_, it)| &it.get_ref().name)));
         let policy = policy(self, file);
         let io = self.choice(&mta.io);
         let segment_size = self.number(&mta.segment_size_mib) << 20;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use toml::Spanned;
 
 use super::check::Checker;
-use super::file::Connector;
+use super::file::{AddressSpace, Connector};
 use crate::connector::{AssociationPolicy, RetryPolicy, Schedule, TransferTimeouts};
 use crate::mta::quirks::Quirks;
 use crate::osi::presentation::PresentationSelector;
@@ -23,13 +23,12 @@ pub(super) fn connector(
     mta_name: Option<&str>,
     password: &str,
 ) -> ConnectorSettings {
-    let name = connector.name.get_ref();
-    if name.is_empty() || name.len() > 64 {
-        checker.problem(
-            &connector.name,
-            "a connector's name has 1 to 64 characters",
-            "write name = \"carrier-1\"",
-        );
+    check_name(checker, &connector.name);
+    if let Some(kind) = &connector.kind
+        && kind.get_ref() != "p1"
+    {
+        let reason = format!("\"{}\" is no kind of connector", kind.get_ref());
+        checker.problem(kind, reason, "write \"p1\" or \"spool\"");
     }
     let local_mta_name = match &connector.local_mta_name {
         Some(name) => checker.mta_name(name),
@@ -40,7 +39,7 @@ pub(super) fn connector(
     let local_password =
         connector.local_password.as_ref().map_or(password, |password| password.get_ref());
     let settings = ConnectorSettings {
-        name: name.clone(),
+        name: connector.name.get_ref().clone(),
         addresses: connector
             .address
             .iter()
@@ -55,6 +54,7 @@ pub(super) fn connector(
             password: connector.remote_password.clone(),
         },
         domain,
+        spool: None,
         stack: Arc::new(stack(checker, connector)),
         incoming: IncomingSelectors {
             transport: connector
@@ -70,7 +70,7 @@ pub(super) fn connector(
                 .as_ref()
                 .map(|text| checker.selector(text)),
         },
-        address_spaces: address_spaces(checker, connector),
+        address_spaces: address_spaces(checker, &connector.address_space),
         schedule: schedule(checker, connector),
         associations: associations(checker, connector),
         transfer_retry: RetryPolicy {
@@ -109,6 +109,18 @@ pub(super) fn connector(
         );
     }
     settings
+}
+
+/// A connector's name can be shown, and kept with messages.
+pub(super) fn check_name(checker: &mut Checker<'_>, written: &Spanned<String>) {
+    let name = written.get_ref();
+    if name.is_empty() || name.len() > 64 {
+        checker.problem(
+            written,
+            "a connector's name has 1 to 64 characters",
+            "write name = \"carrier-1\"",
+        );
+    }
 }
 
 fn stack(checker: &mut Checker<'_>, connector: &Connector) -> StackConfig {
@@ -166,9 +178,12 @@ fn associations(checker: &mut Checker<'_>, connector: &Connector) -> Association
     policy
 }
 
-fn address_spaces(checker: &mut Checker<'_>, connector: &Connector) -> Vec<(Pattern, u8)> {
+pub(super) fn address_spaces(
+    checker: &mut Checker<'_>,
+    written: &[Spanned<AddressSpace>],
+) -> Vec<(Pattern, u8)> {
     let mut spaces = Vec::new();
-    for space in &connector.address_space {
+    for space in written {
         let cost = checker.number(&space.get_ref().cost) as u8;
         let pattern = &space.get_ref().pattern;
         match Pattern::parse(pattern.get_ref()) {
@@ -210,16 +225,11 @@ impl Checker<'_> {
     }
 }
 
-/// Connectors that could not be told apart.
+/// Partners that could not be told apart when they call.
 pub(super) fn duplicates(checker: &mut Checker<'_>, connectors: &[Spanned<Connector>]) {
     for (index, connector) in connectors.iter().enumerate() {
         let this = connector.get_ref();
-        let earlier = connectors[..index].iter().map(Spanned::get_ref);
-        if earlier.clone().any(|other| other.name.get_ref() == this.name.get_ref()) {
-            let reason = format!("connector \"{}\" is there twice", this.name.get_ref());
-            checker.problem(&this.name, reason, "give each connector a name of its own");
-        }
-        if earlier.clone().any(|other| {
+        if connectors[..index].iter().map(Spanned::get_ref).any(|other| {
             other.remote_mta_name.get_ref() == this.remote_mta_name.get_ref()
                 && other.remote_password == this.remote_password
         }) {
@@ -229,5 +239,20 @@ pub(super) fn duplicates(checker: &mut Checker<'_>, connectors: &[Spanned<Connec
                 "give one of them another name or password",
             );
         }
+    }
+}
+
+/// Connectors of whatever kind with the same name.
+pub(super) fn same_names<'a>(
+    checker: &mut Checker<'_>,
+    names: impl Iterator<Item = &'a Spanned<String>>,
+) {
+    let mut seen: Vec<&str> = Vec::new();
+    for name in names {
+        if seen.contains(&name.get_ref().as_str()) {
+            let reason = format!("connector \"{}\" is there twice", name.get_ref());
+            checker.problem(name, reason, "give each connector a name of its own");
+        }
+        seen.push(name.get_ref());
     }
 }

@@ -91,7 +91,7 @@ pub(super) struct File {
     /// Its journal.
     #[serde(default)]
     pub(super) tracking: Tracking,
-    /// Its partners.
+    /// Its partners; delivery points are taken out before.
     #[serde(default)]
     pub(super) connector: Vec<Spanned<Connector>>,
     /// Recipients that are redirected.
@@ -208,6 +208,8 @@ table! {
         remote_mta_name: Spanned<String>;
     }
     optional {
+        /// what it is: `p1`, a partner MTA; `spool`, a local delivery point, which has keys of its own below
+        kind: Option<Spanned<String>> = "`p1`";
         /// where to call, a list tried in turn, `ADDRESS:PORT` or `HOST:PORT`; none: the partner only calls us
         address: Vec<Spanned<String>>;
         /// the password that the partner shows
@@ -302,6 +304,41 @@ table! {
         critical_extensions_1984: Choice<CriticalExtensions>;
         /// form of the times in the trace elements that we add, which have no other actions, as in 1984
         time_format: Choice<TimeFormat>;
+    }
+}
+
+table! {
+    /// `[[connector]]` with `kind = "spool"`
+    SpoolConnector
+    required {
+        /// the operator's name for the delivery point
+        name: Spanned<String>;
+        /// `spool`
+        kind: Spanned<String>;
+        /// where messages and reports are handed out, each as `NAME.json` and `NAME.content`
+        directory: Spanned<String>;
+    }
+    optional {
+        /// where submissions are taken from, with `work`, `accepted` and `rejected` inside it
+        submit_directory: Option<Spanned<String>>;
+        /// the domain behind it, where messages that were there before do not go again
+        domain: Option<Spanned<String>> = "ours";
+        /// what is delivered there, as of a partner
+        address_space: Vec<Spanned<AddressSpace>>;
+        /// content types that it takes, built-in ones by number, as `[2, 22]`
+        content_types: Vec<Spanned<i64>> = "any";
+        /// largest message handed out or taken
+        message_size_max_kib: Number<65_536, 1, 65_536>;
+        /// failures of one message in a row after which it is reported as not delivered
+        transfer_retry_count_max: Number<65_535, 0, 65_535>;
+        /// wait after the directory could not take something; doubled with each further one
+        transfer_retry_delay_s: Seconds<5_000>;
+        /// longest wait after such failures
+        transfer_retry_delay_s_max: Seconds<120_000>;
+        /// how long the acceptance of a submission is kept
+        acceptance_retention_s: Seconds<86_400_000>;
+        /// how many acceptances are kept
+        acceptance_count_max: Number<10_000, 1, 10_000_000>;
     }
 }
 

@@ -1,7 +1,7 @@
 //! The configuration file: TOML in, [`Settings`] or every problem at once out.
 //!
 //! [`file`] holds the structs that parse it, each key with its default and its words; [`check`],
-//! [`connector`] and [`policy`] turn them into settings and gather what is wrong, each with its line and what to write
+//! [`connector`], [`spool`] and [`policy`] turn them into settings and gather what is wrong, each with its line and what to write
 //! instead; [`reference`](mod@reference) writes the README's reference page from the same structs.
 
 mod check;
@@ -11,6 +11,7 @@ mod key;
 mod names;
 mod policy;
 mod reference;
+mod spool;
 
 use std::fmt;
 use std::path::Path;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::file::{Connector, List, Mta, Redirection, Row, Tracking};
+use super::file::{Connector, List, Mta, Redirection, Row, SpoolConnector, Tracking};
 
 /// The reference page: a Markdown table for each table of the file.
 pub fn reference() -> String {
@@ -11,6 +11,7 @@ pub fn reference() -> String {
         ("[mta]", Mta::rows()),
         ("[tracking]", Tracking::rows()),
         ("[[connector]]", Connector::rows()),
+        ("[[connector]]`, `kind = \"spool\"", SpoolConnector::rows()),
         ("[[redirection]]", Redirection::rows()),
         ("[[list]]", List::rows()),
     ];

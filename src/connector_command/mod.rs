@@ -113,6 +113,12 @@ fn with_connector(
         eprintln!("p1relay: no connector is called \"{name}\"; there are: {}", names.join(", "));
         return ExitCode::from(2);
     };
+    if connector.spool.is_some() {
+        eprintln!(
+            "p1relay: \"{name}\" is a local delivery point and has no partner; docs/spool.md is for its gateway"
+        );
+        return ExitCode::from(2);
+    }
     act(&settings, connector)
 }
 

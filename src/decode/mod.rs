@@ -51,6 +51,16 @@ pub fn mts_apdu(octets: &[u8], edition: Edition) -> Vec<Node> {
     walk::Walker::new().elements("p1", octets, 0..octets.len(), fields)
 }
 
+/// The name of a standard extension field, by its number (X.411 MTSAbstractService).
+pub fn extension_name(number: i64) -> Option<&'static str> {
+    extension::EXTENSIONS.iter().find(|(known, _)| *known == number).map(|(_, field)| field.name)
+}
+
+/// The numbers of an object identifier's content octets, with points; `None` when they are none.
+pub fn object_identifier_text(content: &[u8]) -> Option<String> {
+    object_identifier::numbers(content)
+}
+
 /// What a diagnostic or reason code of a report means (X.411 NonDeliveryReasonCode and
 /// NonDeliveryDiagnosticCode): `loop-detected (3)`.
 pub fn report_words(reason: i64, diagnostic: Option<i64>) -> String {

@@ -39,11 +39,16 @@ const ARC_COUNT_MAX: usize = 64;
 
 /// The identifier of these content octets (X.690 8.19), with its name; `None` when they are none.
 pub(super) fn text(content: &[u8]) -> Option<String> {
-    let numbers = arcs(content)?.iter().map(u64::to_string).collect::<Vec<_>>().join(".");
+    let numbers = numbers(content)?;
     Some(match NAMES.iter().find(|(known, _)| *known == numbers) {
         Some((_, name)) => format!("{numbers} ({name})"),
         None => numbers,
     })
+}
+
+/// The numbers of these content octets, with points; `None` when they are none.
+pub(super) fn numbers(content: &[u8]) -> Option<String> {
+    Some(arcs(content)?.iter().map(u64::to_string).collect::<Vec<_>>().join("."))
 }
 
 fn arcs(content: &[u8]) -> Option<Vec<u64>> {

@@ -172,6 +172,8 @@ pub enum Event<'a> {
     },
     /// It was delivered here.
     Delivery {
+        /// By which delivery point's connector.
+        connector: &'a str,
         /// The recipient's O/R name.
         recipient: &'a [u8],
     },
@@ -242,6 +244,7 @@ impl<'a> Event<'a> {
             | Event::Refusal { connector, .. }
             | Event::Held { connector, .. }
             | Event::InDoubt { connector }
+            | Event::Delivery { connector, .. }
             | Event::Recovered { connector, .. } => Some(connector),
             _ => None,
         }
@@ -292,7 +295,10 @@ impl<'a> Event<'a> {
                 put_name(list, out);
                 out.extend_from_slice(&member_count.to_le_bytes());
             }
-            Event::Delivery { recipient } => put_name(recipient, out),
+            Event::Delivery { connector, recipient } => {
+                put_counted(connector.as_bytes(), out);
+                put_name(recipient, out);
+            }
             Event::Lost { count } => out.extend_from_slice(&count.to_le_bytes()),
         }
         Recipients::NONE
@@ -346,7 +352,7 @@ impl<'a> Event<'a> {
                 list: fields.name()?,
                 member_count: u32::from_le_bytes(fields.array()?),
             },
-            DELIVERY => Event::Delivery { recipient: fields.name()? },
+            DELIVERY => Event::Delivery { connector: fields.text()?, recipient: fields.name()? },
             LOST => Event::Lost { count: u64::from_le_bytes(fields.array()?) },
             _ => return None,
         })

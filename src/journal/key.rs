@@ -106,7 +106,7 @@ pub(super) fn keys(record: &Record<'_>, mut give: impl FnMut(u32)) {
             address_keys(KeyKind::Recipient, to, &mut give);
         }
         Event::Expansion { list, .. } => address_keys(KeyKind::Recipient, list, &mut give),
-        Event::Delivery { recipient } => address_keys(KeyKind::Recipient, recipient, &mut give),
+        Event::Delivery { recipient, .. } => address_keys(KeyKind::Recipient, recipient, &mut give),
         _ => {}
     }
 }

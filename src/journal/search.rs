@@ -103,7 +103,7 @@ fn has_identifier(record: &Record<'_>, text: &str) -> bool {
 
 fn has_recipient(record: &Record<'_>, address: &OrAddress) -> bool {
     let others = match record.event {
-        Event::Report { recipient, .. } | Event::Delivery { recipient } => [recipient, &[]],
+        Event::Report { recipient, .. } | Event::Delivery { recipient, .. } => [recipient, &[]],
         Event::Redirect { from, to } => [from, to],
         Event::Expansion { list, .. } => [list, &[]],
         _ => [&[][..]; 2],

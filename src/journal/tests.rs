@@ -114,7 +114,7 @@ fn every_event_comes_back_as_it_was() {
         Event::Expiry { recipients: Indices::All },
         Event::Redirect { from: &smith, to: &durand },
         Event::Expansion { list: &durand, member_count: 70_000 },
-        Event::Delivery { recipient: &durand },
+        Event::Delivery { connector, recipient: &durand },
         Event::Lost { count: 1 << 40 },
     ];
     let own = identifier(9);
@@ -354,7 +354,7 @@ proptest! {
                             reason: None,
                             diagnostic: None,
                         },
-                        4 => Event::Delivery { recipient: &names[recipient] },
+                        4 => Event::Delivery { connector, recipient: &names[recipient] },
                         _ => Event::Decision { verdict: Verdict::Relay, connector, recipients: Indices::All },
                     };
                     (identifier(number), event)

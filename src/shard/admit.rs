@@ -1,5 +1,5 @@
-//! An APDU becomes a record: decided on, described, appended. It came in over an association or originates
-//! here; the ways are one from here on.
+//! An APDU becomes a record: decided on, described, appended. It came in over an association, was submitted, or
+//! originates here; the ways are one from here on.
 //!
 //! Nothing is acknowledged and nothing queued here: that follows the commit ([`super::commit`]).
 
@@ -145,8 +145,10 @@ impl<E: Engine> Shard<E> {
         for (index, target) in targets.iter().enumerate() {
             let name = match target.hop {
                 Hop::Connector(connector) => {
-                    // Where no association is open it may be long until it is sent.
+                    // Where no association is open it may be long until it is sent; and while the relay stops
+                    // marks are withdrawn, not made.
                     let soon = deferred_until.is_none()
+                        && !self.is_stopping()
                         && snapshot.links.state(connector) == LinkState::Open
                         && (snapshot.links.queued(connector) as usize) < ATTEMPT_AHEAD_COUNT;
                     attempted |= u64::from(soon) << index.min(63);
@@ -170,6 +172,9 @@ impl<E: Engine> Shard<E> {
         match source {
             Source::Association(_) => {
                 self.tracker.taken_in(now, inbound, head, &self.scan, size, decided);
+            }
+            Source::Submission { .. } => {
+                self.tracker.submitted(now, head, &self.scan, size, decided);
             }
             Source::Derivation(_) => self.tracker.decided(now, identifier, targets, &snapshot),
             Source::Nobody => {}

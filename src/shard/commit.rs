@@ -22,6 +22,7 @@ use crate::mta::decide::Hop;
 use crate::osi::rtse::TransferRefusal;
 use crate::p1::scan::{ApduKind, Priority};
 use crate::routing::ConnectorIndex;
+use crate::spool::port::Refusal;
 use crate::store::{self, Confirm, MessageReference, Outcome};
 
 /// Who hears when an APDU is durable.
@@ -29,6 +30,13 @@ use crate::store::{self, Confirm, MessageReference, Outcome};
 pub(crate) enum Source {
     /// The connection that brought it.
     Association(ConnectionKey),
+    /// A delivery point.
+    Submission {
+        /// Its connector.
+        connector: ConnectorIndex,
+        /// Its thread's name for the submission.
+        number: u64,
+    },
     /// The derivation in this slot.
     Derivation(u32),
     /// Nobody: another one with it is waited for.
@@ -106,6 +114,11 @@ impl<E: Engine> Shard<E> {
                         self.record_durable(connection);
                         self.acknowledge_paced(connection, apdu_size, hop);
                     }
+                    Source::Submission { connector, number } => {
+                        self.counters.transfers_in.add(1);
+                        self.counters.octets_in.add(u64::from(apdu_size));
+                        self.answer_submission(connector, number, Ok(()));
+                    }
                     Source::Derivation(slot) => self.derivation_committed(slot),
                     Source::Nobody => {}
                 }
@@ -132,6 +145,11 @@ impl<E: Engine> Shard<E> {
                     self.mark_dirty(&mut connection);
                     self.connections.put_back(connection);
                 }
+            }
+            Some(Pending::Admission {
+                source: Source::Submission { connector, number }, ..
+            }) => {
+                self.answer_submission(connector, number, Err(Refusal::Busy));
             }
             Some(Pending::Fetch { owner, transfer }) => {
                 self.tell(owner, Mail::FetchConfirm { transfer, octets: None });
@@ -433,6 +451,7 @@ impl<E: Engine> Shard<E> {
     fn fetched(&mut self, transfer: u64, octets: Option<Lease>) {
         match Subject::from_word(transfer) {
             Some(Subject::Connection(key)) => self.transfer_fetched(key, octets),
+            Some(Subject::DeliveryPoint(connector)) => self.delivery_fetched(connector, octets),
             Some(Subject::Derivation(slot)) => self.derivation_fetched(slot as usize, octets),
             _ => {}
         }

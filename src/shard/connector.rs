@@ -11,6 +11,7 @@ use super::Shard;
 use super::connection::{Connection, Role, Stage};
 use super::queue::PriorityQueue;
 use super::resume::Interrupted;
+use super::spool::DeliveryPoint;
 use super::token::{ConnectionKey, Subject};
 use crate::base::clock::Instant;
 use crate::connector::associations::{Opening, Waiting};
@@ -48,6 +49,8 @@ pub(crate) struct ConnectorState {
     pub(super) expiry_armed: Option<Instant>,
     /// Messages taken from the queue since marks were last asked for ahead.
     pub(super) taken_since_marks: usize,
+    /// Its thread, when it is a local delivery point.
+    pub(super) delivery_point: Option<Box<DeliveryPoint>>,
 }
 
 impl ConnectorState {

@@ -95,6 +95,16 @@ impl Derivations {
         })
     }
 
+    /// Whether a delivery is to be reported.
+    pub(super) fn has_delivered(&self) -> bool {
+        let waiting = self.waiting.iter().map(|(task, _)| task);
+        let working = self.working.iter().filter_map(|(_, work)| Some(&work.as_ref()?.task));
+        let is_delivery = |task: &Task| {
+            matches!(task, Task::Derive(Derivation::Report(Verdict::Delivery { .. })))
+        };
+        waiting.chain(working).any(is_delivery)
+    }
+
     /// When the log is asked again, if it had no room.
     pub(super) fn deadline(&self) -> Option<Instant> {
         (!self.stalled.is_empty()).then_some(self.stalled_until)
@@ -209,7 +219,9 @@ impl<E: Engine> Shard<E> {
     /// Begins what there is a place for, and goes on with what waited for the log.
     pub(super) fn derive_waiting(&mut self) {
         let now = self.now.instant;
-        if self.derivations.is_idle(now) || self.is_stopping() {
+        // What was delivered is not begun again at the next start, where that can be avoided.
+        let ends = self.is_stopping() && !self.derivations.has_delivered();
+        if self.derivations.is_idle(now) || ends {
             return;
         }
         if self.derivations.stalled_until <= now {

@@ -11,6 +11,7 @@ use super::admit::{Admission, AdmissionError, Arrival, Origin};
 use super::commit::Source;
 use super::derive::{Stage, Step, Task, Work};
 use super::kept::Kept;
+use super::track::Subject;
 use crate::base::limits::{
     CHUNK_SIZE, ENVELOPE_SIZE_MAX, EXTERNAL_OVERHEAD_SIZE_MAX, METADATA_SIZE_MAX,
 };
@@ -28,6 +29,16 @@ const EXPIRED: Derivation =
 
 /// A chunk in a record's list takes no more, octets.
 const CHUNK_LISTED_SIZE: usize = 16;
+
+/// The outcome of a target whose place is taken so.
+fn settles(derivation: Derivation) -> Outcome {
+    match derivation {
+        EXPIRED => Outcome::Expired,
+        Derivation::Report(Verdict::Delivery { .. }) => Outcome::Transferred,
+        Derivation::Report(Verdict::NonDelivery(_)) => Outcome::Returned,
+        _ => Outcome::Discarded,
+    }
+}
 
 /// One APDU that is derived.
 pub(super) struct Part {
@@ -108,6 +119,10 @@ impl<E: Engine> Shard<E> {
             }
         };
         let identifier = identifier_text(self.scan.mts_identifier.element.octets(apdu));
+        let subject = Subject { apdu, scan: &self.scan, recipients: &recipients };
+        if derivation == EXPIRED {
+            self.tracker.expired(self.now, subject);
+        }
         let envelope_end = self.scan.envelope_end() as usize;
         work.read_end = work.read_size;
         let mut patched = Patched::new();
@@ -136,6 +151,7 @@ impl<E: Engine> Shard<E> {
                 recipient_count = recipients.len(),
                 "an MTS-APDU takes the place of these recipients"
             );
+            self.tracker.derived(self.now, subject, derivation, &acting, &out);
             work.parts.push(Part::new(Some(derivation), out, 0, apdu_size));
         }
         if work.parts.is_empty() {
@@ -153,8 +169,10 @@ impl<E: Engine> Shard<E> {
                     "nothing takes the place of these recipients"
                 );
             }
-            let outcome = if derivation == EXPIRED { Outcome::Expired } else { Outcome::Discarded };
-            return Ok(Step::Settle(outcome));
+            return Ok(Step::Settle(match settles(derivation) {
+                Outcome::Returned => Outcome::Discarded,
+                outcome => outcome,
+            }));
         }
         work.head = Vec::new();
         work.stage = Stage::Writing;
@@ -243,11 +261,7 @@ impl<E: Engine> Shard<E> {
         if let Err(error) = scanned {
             return Step::Hold(format!("what takes its place is malformed: {error}"));
         }
-        let outcome = match part.derivation {
-            Some(EXPIRED) => Outcome::Expired,
-            Some(Derivation::Report(_)) => Outcome::Returned,
-            _ => Outcome::Discarded,
-        };
+        let outcome = part.derivation.map_or(Outcome::Discarded, settles);
         let originated = matches!(part.derivation, Some(Derivation::Report(_)));
         let (reference, target) = (work.queued.reference, work.queued.target);
         let settled = [Settlement { reference, target, outcome }];

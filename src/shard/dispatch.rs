@@ -50,6 +50,9 @@ impl<E: Engine> Shard<E> {
         if self.connectors[index].resume_at > self.now.instant {
             return;
         }
+        if self.connectors[index].delivery_point.is_some() {
+            return self.dispatch_to_delivery_point(connector);
+        }
         let snapshot = std::sync::Arc::clone(&self.snapshot);
         self.expire_interrupted(connector);
         while !self.connectors[index].interrupted.is_empty()
@@ -95,7 +98,7 @@ impl<E: Engine> Shard<E> {
     }
 
     /// Asks for the attempt marks of the messages at the queue's head, well before they are needed.
-    fn mark_ahead(&mut self, connector: ConnectorIndex) {
+    pub(super) fn mark_ahead(&mut self, connector: ConnectorIndex) {
         let state = &mut self.connectors[usize::from(connector.0)];
         let head_is_marked = state.queue.head_attempt() != Some(Attempt::Unmarked);
         if head_is_marked && state.taken_since_marks < ATTEMPT_AHEAD_COUNT / 2 {

@@ -12,6 +12,7 @@
 //! - [`resume`], [`memory`]: transfers that outlive their connection; [`notes`]: and a crash.
 //! - [`lifecycle`]: connections opened, fed, released, closed; [`bind`]: who calls, and the move to the
 //!   owner; [`stop`]: the graceful end.
+//! - [`spool`]: local delivery points; [`submission`]: what they take in.
 //! - [`commit`]: the log's answers, and the mail that speaks of them; [`pace`]: when they are confirmed.
 //! - [`track`]: what happens to each message, told to the journal.
 //! - [`node`]: the shards of one relay as threads; [`solo`]: one shard, turned by a test.
@@ -27,6 +28,7 @@ mod derive;
 mod derived;
 mod dispatch;
 mod intake;
+mod intake_error;
 mod kept;
 mod lifecycle;
 mod mail;
@@ -40,7 +42,9 @@ mod queue;
 mod resume;
 pub mod settings;
 pub mod solo;
+mod spool;
 mod stop;
+mod submission;
 mod token;
 mod track;
 mod waiting;
@@ -61,7 +65,8 @@ use crate::mta::decide::Decision;
 use crate::mta::identifier::Identifiers;
 use crate::p1::patch::Patched;
 use crate::p1::scan::Scan;
-use crate::routing::ConnectorIndex;
+use crate::routing::{ConnectorIndex, LinkState};
+use crate::spool::Port;
 use crate::store::Log;
 use commit::Pending;
 use connection::Connections;
@@ -75,6 +80,7 @@ use pace::HeldConfirmations;
 use queue::Queued;
 use resume::Suspended;
 use settings::Snapshot;
+use spool::DeliveryPoint;
 use stop::StopStage;
 use token::{ConnectionKey, Subject};
 use track::Tracker;
@@ -92,6 +98,8 @@ pub(crate) struct Shared<D> {
     pub(crate) memory: Mutex<AssociationMemory>,
     /// Every shard's mailbox, by index.
     pub(crate) mailboxes: Vec<Arc<Mailbox<D>>>,
+    /// Where the threads of delivery points are met, by connector index; `None` for partners.
+    pub(crate) ports: Vec<Option<Arc<Port>>>,
 }
 
 /// One shard.
@@ -146,6 +154,8 @@ pub(crate) struct Shard<E: Engine> {
     connectors: Vec<ConnectorState>,
     /// Connectors to dispatch in this turn.
     active: Vec<u16>,
+    /// Those of our connectors that are delivery points.
+    delivery_points: Vec<u16>,
 
     timers: Timers,
     /// The ways to the other shards, by index; `None` at our own.
@@ -200,8 +210,18 @@ impl<E: Engine> Shard<E> {
     ) -> Shard<E> {
         let Books { logs, identifiers, counters, tracker } = books;
         let snapshot = shared.snapshot.load_full();
-        let connectors =
+        let mut connectors: Vec<ConnectorState> =
             snapshot.settings.connectors.iter().map(|_| ConnectorState::default()).collect();
+        let mut delivery_points = Vec::new();
+        for (number, port) in (0..).zip(&shared.ports) {
+            let connector = ConnectorIndex(number);
+            if let Some(port) = port.as_ref().filter(|_| snapshot.owner(connector) == index) {
+                let point = DeliveryPoint::new(Arc::clone(port));
+                connectors[usize::from(number)].delivery_point = Some(Box::new(point));
+                snapshot.links.publish(connector, LinkState::Open);
+                delivery_points.push(number);
+            }
+        }
         Shard {
             index,
             now: engine.now(),
@@ -232,6 +252,7 @@ impl<E: Engine> Shard<E> {
             suspended: Vec::new(),
             connectors,
             active: Vec::new(),
+            delivery_points,
             timers: Timers::default(),
             routes,
             intake_paused: false,
@@ -284,6 +305,7 @@ impl<E: Engine> Shard<E> {
         }
         self.completions = completions;
         self.read_mail();
+        self.serve_delivery_points();
         while let Some(subject) = self.timers.pop_due(self.now.instant) {
             self.timer_fired(subject);
         }
@@ -325,7 +347,10 @@ impl<E: Engine> Shard<E> {
             return Some(self.now.instant);
         }
         let behind = self.routes.iter().flatten().any(Route::is_behind);
-        let waiting = behind || !self.blocked.is_empty() || !self.put_off.is_empty();
+        let waiting = behind
+            || !self.blocked.is_empty()
+            || !self.put_off.is_empty()
+            || self.is_submission_put_off();
         let soon = (waiting || self.is_waiting_to_stop()).then(|| self.now.instant + RETRY_SOON);
         let confirmation = self.held_confirmations.deadline();
         let deferred = self.deferred.deadline(self.now);
@@ -360,7 +385,13 @@ impl<E: Engine> Shard<E> {
                     }
                 }
             },
-            Some(Subject::Connector(_) | Subject::Derivation(_) | Subject::Nobody) | None => {}
+            Some(
+                Subject::Connector(_)
+                | Subject::Derivation(_)
+                | Subject::DeliveryPoint(_)
+                | Subject::Nobody,
+            )
+            | None => {}
         }
     }
 

@@ -30,6 +30,8 @@ use crate::io::uring::Uring;
 use crate::io::{Engine, Waker, wall_time};
 use crate::journal::{self, Journal, Recorder};
 use crate::mta::identifier::{Identifiers, Issuer};
+use crate::routing::ConnectorIndex;
+use crate::spool::{self, Port};
 use crate::store::{self, Log, LogConfig, Superblock, open_superblock};
 
 /// How often host names are resolved again.
@@ -71,16 +73,26 @@ pub enum NodeError {
         "listeners, store, shards, tracking or the set of connectors have changed; restart the relay"
     )]
     NeedsRestart,
+    /// A delivery point's thread cannot be had.
+    #[error("delivery point: {0}")]
+    DeliveryPoint(io::Error),
+    /// A delivery point's thread ended by a panic.
+    #[error("a delivery point has failed")]
+    DeliveryPointPanicked,
     /// A shard's thread ended by a panic.
     #[error("shard {0} has failed")]
     Panicked(u16),
 }
+
+/// A delivery point's thread, and where it is met.
+type DeliveryPointThread = (Arc<Port>, JoinHandle<()>);
 
 /// A running relay.
 pub struct Node {
     /// Held while the store is ours.
     _lock: OwnedFd,
     threads: Vec<JoinHandle<Result<(), NodeError>>>,
+    delivery_points: Vec<DeliveryPointThread>,
     wakers: Vec<Waker>,
     counters: Vec<Arc<Counters>>,
     stop: Arc<dyn Fn() + Send + Sync>,
@@ -145,6 +157,14 @@ impl Node {
         let addresses: Vec<SocketAddr> = reservations.iter().map(|(_, address)| *address).collect();
         let shard_count = settings.shard_count;
         let pin = settings.pin;
+        let ports = settings
+            .connectors
+            .iter()
+            .map(|connector| {
+                connector.spool.as_ref().map(|_| Port::new().map(Arc::new)).transpose()
+            })
+            .collect::<io::Result<Vec<_>>>()
+            .map_err(NodeError::DeliveryPoint)?;
         let tracking = settings.tracking.clone();
         let journal =
             tracking.map(|config| Journal::start(config, shard_count, wall_time)).transpose()?;
@@ -154,6 +174,7 @@ impl Node {
             stop_steps: AtomicUsize::new(0),
             memory: Mutex::default(),
             mailboxes: (0..shard_count).map(|_| Mailbox::new()).collect(),
+            ports,
         });
         let counters: Vec<Arc<Counters>> = (0..shard_count).map(|_| Arc::default()).collect();
         let cores = core_affinity::get_core_ids()
@@ -189,6 +210,7 @@ impl Node {
             }
         }
         let wakers: Vec<Waker> = wakers.into_iter().flatten().collect();
+        let delivery_points = start_delivery_points(&shared, &superblock, &wakers)?;
         for start in &starts {
             start.send(wakers.clone()).map_err(|_| NodeError::Panicked(0))?;
         }
@@ -214,6 +236,7 @@ impl Node {
         Ok(Node {
             _lock: lock,
             threads,
+            delivery_points,
             wakers,
             counters,
             stop,
@@ -279,8 +302,44 @@ impl Node {
             }
             first = first.and(ended);
         }
+        // What the shards have answered last is written before the threads end.
+        for (port, thread) in self.delivery_points.drain(..) {
+            port.stop();
+            if thread.join().is_err() {
+                first = first.and(Err(NodeError::DeliveryPointPanicked));
+            }
+        }
         first.map(|()| self.counters())
     }
+}
+
+/// Starts the threads of the delivery points.
+fn start_delivery_points<D>(
+    shared: &Shared<D>,
+    superblock: &Superblock,
+    wakers: &[Waker],
+) -> Result<Vec<DeliveryPointThread>, NodeError> {
+    let snapshot = shared.snapshot.load();
+    let mut started = Vec::new();
+    for (number, port) in (0..).zip(&shared.ports) {
+        let settings = snapshot.connector(ConnectorIndex(number));
+        let owner = wakers.get(usize::from(snapshot.owner(ConnectorIndex(number))));
+        let (Some(port), Some(spool), Some(shard)) = (port, &settings.spool, owner) else {
+            continue;
+        };
+        let issuer = Issuer::DeliveryPoint(number);
+        let thread = spool::thread::start(spool::thread::Start {
+            connector: settings.name.clone(),
+            settings: spool.clone(),
+            apdu_size_max: settings.message_size_max,
+            domain: snapshot.settings.domain.clone(),
+            identifiers: Identifiers::new(&superblock.uuid, superblock.incarnation, issuer),
+            port: Arc::clone(port),
+            shard: shard.clone(),
+        });
+        started.push((Arc::clone(port), thread.map_err(NodeError::DeliveryPoint)?));
+    }
+    Ok(started)
 }
 
 /// Takes the store's directory for this process alone, until the descriptor is closed.

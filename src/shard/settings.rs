@@ -18,6 +18,7 @@ use crate::mta::quirks::Quirks;
 use crate::osi::stack::StackConfig;
 use crate::p1::domain::GlobalDomainIdentifier;
 use crate::routing::{ConnectorIndex, Entry, LinkStates, Pattern, Table};
+use crate::spool::SpoolSettings;
 
 /// The whole relay.
 #[derive(Debug, Clone)]
@@ -89,16 +90,19 @@ pub struct ConnectorSettings {
     pub quirks: Quirks,
     /// How messages are downgraded where it speaks 1984.
     pub downgrade: crate::p1::downgrade::Options,
+    /// Its directories, when it is a local delivery point and no partner.
+    pub spool: Option<SpoolSettings>,
 }
 
 impl ConnectorSettings {
     /// What a decision must know of it.
     pub fn facts(&self) -> ConnectorFacts<'_> {
+        let accepted = self.spool.as_ref().map(|spool| &spool.content_types[..]);
         ConnectorFacts {
             domain: self.domain_without_loops(),
             message_size_max: self.message_size_max,
-            is_local: false,
-            content_types: None,
+            is_local: self.spool.is_some(),
+            content_types: accepted.filter(|accepted| !accepted.is_empty()),
         }
     }
 
@@ -205,15 +209,20 @@ impl Snapshot {
     }
 
     /// Compiles settings that take this revision's place, keeping the link states. `None` when what only a
-    /// start can change differs: listeners, store, shards, tracking, or which connectors there are.
+    /// start can change differs: listeners, store, shards, tracking, which connectors there are, or their
+    /// directories.
     pub fn succeeded_by(&self, settings: Settings) -> Option<Snapshot> {
         let names = |settings: &Settings| -> Vec<String> {
             settings.connectors.iter().map(|connector| connector.name.clone()).collect()
+        };
+        let spools = |settings: &Settings| -> Vec<Option<SpoolSettings>> {
+            settings.connectors.iter().map(|connector| connector.spool.clone()).collect()
         };
         let now = &self.settings;
         let same = now.listen == settings.listen
             && now.store_directory == settings.store_directory
             && now.shard_count == settings.shard_count
+            && spools(now) == spools(&settings)
             && now.tracking == settings.tracking
             && names(now) == names(&settings);
         same.then(|| Snapshot {
@@ -247,7 +256,10 @@ impl Snapshot {
         for (index, connector) in self.settings.connectors.iter().enumerate() {
             let same_password =
                 equal_in_constant_time(connector.remote.password.as_bytes(), password);
-            if same_password && connector.remote.mta_name.as_bytes() == mta_name && found.is_none()
+            if same_password
+                && connector.spool.is_none()
+                && connector.remote.mta_name.as_bytes() == mta_name
+                && found.is_none()
             {
                 found = Some(ConnectorIndex(index as u16));
             }

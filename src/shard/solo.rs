@@ -43,6 +43,7 @@ impl<E: Engine> Solo<E> {
             stop_steps: AtomicUsize::new(0),
             memory: Mutex::default(),
             mailboxes: vec![Mailbox::new()],
+            ports: Vec::new(),
         });
         let counters = Arc::<Counters>::default();
         let (shard, addresses) = open_shard(

@@ -116,6 +116,8 @@ impl<E: Engine> Shard<E> {
         let patience_ends = self.stop_began + TRANSFER_PATIENCE;
         let quiet = self.connections.len() == 0
             && (self.put_off.is_empty() || self.now.instant > patience_ends)
+            && (!self.is_delivering() || self.now.instant > patience_ends)
+            && (!self.derivations.has_delivered() || self.now.instant > patience_ends)
             && !self.derivations.is_fetching()
             && !self.logs.iter().any(Log::has_uncommitted)
             && !self.routes.iter().flatten().any(super::mail::Route::is_behind)

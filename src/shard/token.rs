@@ -18,6 +18,8 @@ pub(crate) enum Subject {
     },
     /// A connector's retry time, by its index.
     Connector(u16),
+    /// A delivery point, by its connector's index.
+    DeliveryPoint(u16),
     /// An APDU that something takes the place of, by its slot.
     Derivation(u32),
     /// Nobody waits for it.
@@ -42,6 +44,7 @@ impl Subject {
             Subject::Connector(index) => 3 << 56 | u64::from(index),
             Subject::Nobody => 4 << 56,
             Subject::Derivation(slot) => 5 << 56 | u64::from(slot),
+            Subject::DeliveryPoint(index) => 6 << 56 | u64::from(index),
         }
     }
 
@@ -56,6 +59,7 @@ impl Subject {
             3 => Some(Subject::Connector(word as u16)),
             4 => Some(Subject::Nobody),
             5 => Some(Subject::Derivation(word as u32)),
+            6 => Some(Subject::DeliveryPoint(word as u16)),
             _ => None,
         }
     }

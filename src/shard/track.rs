@@ -12,11 +12,41 @@ use crate::base::clock::{Instant, Now};
 use crate::io::Engine;
 use crate::journal::{Envelope, Event, Indices, Recipients, Recorder, Refuser, Verdict};
 use crate::mta::decide::{Hop, Target};
-use crate::mta::derive::{self, Derivation};
+use crate::mta::derive::{self, Acting, Derivation, is_delivery_reported};
 use crate::osi::rtse::TransferRefusal;
+use crate::p1::build::encode_mts_identifier;
 use crate::p1::identifier::report_subject;
-use crate::p1::scan::{ApduKind, Priority, Scan};
+use crate::p1::scan::{ApduKind, Priority, Recipient, Scan, scan_prefix};
 use crate::routing::ConnectorIndex;
+use crate::spool::port::Particulars;
+
+/// Some recipients of an APDU, by index.
+#[derive(Clone, Copy)]
+pub(super) struct Subject<'a> {
+    /// Its envelope at least.
+    pub(super) apdu: &'a [u8],
+    /// What was found in it.
+    pub(super) scan: &'a Scan,
+    /// Which recipients.
+    pub(super) recipients: &'a [u16],
+}
+
+impl<'a> Subject<'a> {
+    fn identifier(&self) -> &'a [u8] {
+        self.scan.mts_identifier.element.octets(self.apdu)
+    }
+
+    fn each(&self) -> impl Iterator<Item = &'a Recipient> {
+        let Subject { scan, recipients, .. } = *self;
+        recipients.iter().filter_map(|index| scan.recipients.get(usize::from(*index)))
+    }
+
+    /// The recipients' O/R names.
+    fn names(&self) -> impl Iterator<Item = &'a [u8]> {
+        let apdu = self.apdu;
+        self.each().map(|recipient| recipient.or_name.octets(apdu))
+    }
+}
 
 /// A shard's way to the journal, if there is one.
 pub(crate) struct Tracker(Option<Recorder>);
@@ -67,24 +97,26 @@ impl Tracker {
             return;
         }
         let identifier = scan.mts_identifier.element.octets(apdu);
-        let is_report = scan.kind == ApduKind::Report;
-        let content = scan.content.filter(|_| is_report);
-        let event = Event::TransferIn {
-            connector: inbound,
-            envelope: Envelope {
-                kind: scan.kind,
-                priority: if is_report { Priority::Urgent } else { scan.priority },
-                size: apdu_size as u32,
-                originator: scan.originator.octets(apdu),
-                content_identifier: scan.content_identifier.map_or(&[], |it| it.octets(apdu)),
-                subject: content.and_then(|it| report_subject(it.octets(apdu))).unwrap_or(&[]),
-                recipients: match is_report {
-                    true => Recipients::One(scan.report_destination_name.octets(apdu)),
-                    false => Recipients::Scanned { apdu, recipients: &scan.recipients },
-                },
-            },
-        };
-        self.record(now, identifier, &event);
+        let envelope = envelope(apdu, scan, apdu_size);
+        self.record(now, identifier, &Event::TransferIn { connector: inbound, envelope });
+        self.decided(now, identifier, targets, snapshot);
+    }
+
+    /// An APDU was submitted here; otherwise as [`Tracker::taken_in`].
+    pub(super) fn submitted(
+        &mut self,
+        now: Now,
+        apdu: &[u8],
+        scan: &Scan,
+        apdu_size: usize,
+        (targets, snapshot): (&[Target], &Snapshot),
+    ) {
+        if self.0.is_none() {
+            return;
+        }
+        let identifier = scan.mts_identifier.element.octets(apdu);
+        let envelope = envelope(apdu, scan, apdu_size);
+        self.record(now, identifier, &Event::Submission { envelope });
         self.decided(now, identifier, targets, snapshot);
     }
 
@@ -109,6 +141,70 @@ impl Tracker {
         }
     }
 
+    /// Some recipients' time has run out.
+    pub(super) fn expired(&mut self, now: Now, subject: Subject<'_>) {
+        let recipients = Indices::These(subject.recipients);
+        self.record(now, subject.identifier(), &Event::Expiry { recipients });
+    }
+
+    /// What takes the place of some recipients was derived by `acting`; `derived` holds its envelope at least.
+    pub(super) fn derived(
+        &mut self,
+        now: Now,
+        subject: Subject<'_>,
+        derivation: Derivation,
+        acting: &Acting<'_>,
+        derived: &[u8],
+    ) {
+        if self.0.is_none() {
+            return;
+        }
+        match derivation {
+            Derivation::Report(verdict) => {
+                let mut identifier = Vec::new();
+                encode_mts_identifier(acting.domain, acting.local_identifier, &mut identifier);
+                let (reason, diagnostic) = match verdict {
+                    derive::Verdict::Delivery { .. } => (None, None),
+                    derive::Verdict::NonDelivery(why) => {
+                        (Some(why.reason as u16), why.diagnostic.map(|code| code as u16))
+                    }
+                };
+                // A delivery report is on those alone of whom one is wanted.
+                let told =
+                    |recipient: &&Recipient| reason.is_some() || is_delivery_reported(recipient);
+                for recipient in subject.each().filter(told) {
+                    let recipient = recipient.or_name.octets(subject.apdu);
+                    let subject = subject.identifier();
+                    let event = Event::Report { subject, recipient, reason, diagnostic };
+                    self.record(now, &identifier, &event);
+                }
+            }
+            Derivation::AlternateRecipient | Derivation::Redirection(_) => {
+                let mut found = Scan::new();
+                // What was derived here scans; if not, it will not be appended either.
+                let _ = scan_prefix(derived, &mut found);
+                for (index, from) in subject.recipients.iter().zip(subject.names()) {
+                    let to = found.recipients.get(usize::from(*index));
+                    let to = to.map_or(&[][..], |recipient| recipient.or_name.octets(derived));
+                    self.record(now, subject.identifier(), &Event::Redirect { from, to });
+                }
+            }
+            Derivation::Expansion(_) if subject.scan.kind != ApduKind::Report => {
+                let mut found = Scan::new();
+                let _ = scan_prefix(derived, &mut found);
+                let member_count = found.recipients.len() as u32;
+                for list in subject.names() {
+                    let event = Event::Expansion { list, member_count };
+                    self.record(now, subject.identifier(), &event);
+                }
+            }
+            Derivation::Expansion(_)
+            | Derivation::OwnerReport(_)
+            | Derivation::Copy
+            | Derivation::Discard(_) => {}
+        }
+    }
+
     /// A message was found in the store at start, for the connector with this name.
     pub(super) fn recovered(
         &mut self,
@@ -123,6 +219,23 @@ impl Tracker {
         if queued.attempt == Attempt::Marked {
             self.record(now, identifier, &Event::InDoubt { connector });
         }
+    }
+}
+
+fn envelope<'a>(apdu: &'a [u8], scan: &'a Scan, apdu_size: usize) -> Envelope<'a> {
+    let is_report = scan.kind == ApduKind::Report;
+    let content = scan.content.filter(|_| is_report);
+    Envelope {
+        kind: scan.kind,
+        priority: if is_report { Priority::Urgent } else { scan.priority },
+        size: apdu_size as u32,
+        originator: scan.originator.octets(apdu),
+        content_identifier: scan.content_identifier.map_or(&[], |it| it.octets(apdu)),
+        subject: content.and_then(|it| report_subject(it.octets(apdu))).unwrap_or(&[]),
+        recipients: match is_report {
+            true => Recipients::One(scan.report_destination_name.octets(apdu)),
+            false => Recipients::Scanned { apdu, recipients: &scan.recipients },
+        },
     }
 }
 
@@ -147,6 +260,15 @@ impl<E: Engine> Shard<E> {
         let connector = &self.snapshot.connector(connector).name;
         let event = Event::TransferOut { connector, recipients: recipients_of(&sending.queued) };
         self.tracker.record(self.now, &sending.identifier, &event);
+    }
+
+    /// A delivery point has handed something out.
+    pub(super) fn track_delivery(&mut self, connector: ConnectorIndex, particulars: &Particulars) {
+        let connector = &self.snapshot.connector(connector).name;
+        for recipient in &particulars.recipients {
+            let event = Event::Delivery { connector, recipient };
+            self.tracker.record(self.now, &particulars.identifier, &event);
+        }
     }
 
     /// What came in was refused.

@@ -75,7 +75,7 @@ pub enum Outcome {
     Attempted = 1,
     /// An attempt is known not to have succeeded; the target waits again.
     Deferred = 2,
-    /// The partner has taken responsibility.
+    /// The partner has taken responsibility, or the recipients have it.
     Transferred = 3,
     /// A non-delivery report stands in its place.
     Returned = 4,

@@ -4,6 +4,8 @@ use super::words::{indices_text, time_text};
 use crate::base::clock::WallTime;
 use crate::journal::{Event, Found, Indices, Query, Refuser, Verdict};
 
+const DELIVERED: &str = "delivered";
+
 /// One way that some of its recipients have gone.
 struct Leg {
     connector: String,
@@ -21,6 +23,12 @@ pub(super) fn whereabouts(identifier: &str, events: &[Found]) -> Option<String> 
     for found in events {
         let record = found.record();
         if !own.matches(&record) {
+            continue;
+        }
+        // One event for each recipient tells of one delivery.
+        if let Event::Delivery { connector, .. } = record.event
+            && legs.iter().any(|leg| leg.connector == connector && leg.state == DELIVERED)
+        {
             continue;
         }
         let mut told = |connector: &str, recipients: &Indices<'_>, state: &str, over: bool| {
@@ -69,7 +77,7 @@ pub(super) fn whereabouts(identifier: &str, events: &[Found]) -> Option<String> 
                 told(connector, &recipients, &format!("held, {reason}"), true);
             }
             Event::Expiry { recipients } => told("", &recipients, "expired", true),
-            Event::Delivery { .. } => told("", &Indices::All, "delivered here", true),
+            Event::Delivery { connector, .. } => told(connector, &Indices::All, DELIVERED, true),
             _ => {}
         }
     }

@@ -148,7 +148,9 @@ fn event_text(event: &Event<'_>) -> String {
         Event::Expansion { list, member_count } => {
             format!("list {} expanded to {member_count} members", address_text(list))
         }
-        Event::Delivery { recipient } => format!("delivered to {}", address_text(recipient)),
+        Event::Delivery { connector, recipient } => {
+            format!("delivered at \"{connector}\" to {}", address_text(recipient))
+        }
         Event::Lost { count } => format!("{count} events were not kept here"),
     }
 }

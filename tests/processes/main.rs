@@ -8,5 +8,7 @@ mod connector;
 mod fallback;
 mod kill;
 mod restart;
+mod spool;
+mod spool_report;
 mod support;
 mod track;

@@ -52,6 +52,9 @@ fn a_redirect_to_an_alternate_recipient_on_another_connector(shard_count: usize)
         [apdu::ORIGIN, WEST, crate::network::EAST]
     );
     assert_eq!(network.sender.count(), 0, "nothing is reported");
+    let redirected = format!("redirected from {NOWHERE} to {RECEIVED}");
+    let events = [&redirected[..], "decision: to \"east\"", "transfer out to \"east\""];
+    network.west.wait_for_events(&format!("{}/redirected", apdu::ORIGIN), &events);
 }
 
 /// A list with a member in the relay's own reach and one in another domain.
@@ -82,4 +85,6 @@ fn a_list_with_a_member_in_another_domain(shard_count: usize) {
         assert_eq!(domains(&expanded.envelope.trace_information)[..2], [apdu::ORIGIN, WEST]);
     }
     network.settle(2, 1);
+    let events = [&format!("list {list} expanded to 2 members")[..], "transfer out to \"sender\""];
+    network.west.wait_for_events(&format!("{}/to the list", apdu::ORIGIN), &events);
 }

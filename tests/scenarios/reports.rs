@@ -45,6 +45,13 @@ fn a_message_expires_while_queued(shard_count: usize) {
     assert_eq!(whom, apdu::address("C=FR;A=DOWN;S=DURAND"));
     assert_eq!(codes(&why), (1, Some(5)), "maximum-time-expired");
     support::wait_until("an empty queue", || relay.counters().queued == 0);
+    let events = [
+        "transfer in from \"sender\"",
+        "decision: to \"down\"",
+        "expired",
+        "not delivered, reason 1, diagnostic 5",
+    ];
+    relay.wait_for_events(&format!("{}/late", apdu::ORIGIN), &events);
 }
 
 /// A probe to an address that no route serves is answered as a message would be.

@@ -6,6 +6,7 @@
 //! - [`derived`]: the same of what is derived: reports, redirected and expanded copies.
 //! - [`foreign`]: what a relay may change in an APDU, found by comparing input and output directly.
 //! - [`sizes`]: contents from nothing to 16 MiB, and 512 recipients.
+//! - [`submission`]: what is submitted as files, as the dissector reads it on the wire.
 //! - [`hostile`]: callers that break the protocol, stall, lie, guess or flood.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
@@ -14,5 +15,6 @@ mod derived;
 mod foreign;
 mod hostile;
 mod sizes;
+mod submission;
 mod tshark;
 mod tshark_x410;

@@ -107,7 +107,7 @@ fn text<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
 }
 
 /// A global domain identifier or the like, in our notation.
-fn domain_text(value: &Value, private_domain: &str) -> String {
+pub(crate) fn domain_text(value: &Value, private_domain: &str) -> String {
     let part = |key: &str, inner: &str| {
         values(value, key).first().and_then(|value| text(value, inner)).map(str::to_owned)
     };
@@ -119,7 +119,7 @@ fn domain_text(value: &Value, private_domain: &str) -> String {
 }
 
 /// An O/R address of country, domains and surname, in our notation.
-fn address_text(value: &Value) -> String {
+pub(crate) fn address_text(value: &Value) -> String {
     let domain = domain_text(value, "p1.private_domain_name_tree");
     format!("{domain};S={}", text(value, "p1.surname").unwrap_or_default())
 }

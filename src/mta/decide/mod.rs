@@ -287,7 +287,7 @@ impl Subject<'_, '_> {
             return Ok(Err(NonDelivery::CONVERSION_IMPRACTICAL));
         }
         Ok(Ok(match self.scan.kind {
-            ApduKind::Probe => self.deliverable(self.type_of_local_user()),
+            ApduKind::Probe => self.deliverable(type_of_local_user(self.context.domain)),
             ApduKind::Message | ApduKind::Report => Hop::Connector(connector),
         }))
     }
@@ -297,11 +297,11 @@ impl Subject<'_, '_> {
         let at = self.context.now;
         Hop::Derive(Derivation::Report(Verdict::Delivery { at, type_of_mts_user }))
     }
+}
 
-    /// TypeOfMTSUser of a recipient here: private where our domain is, else public.
-    fn type_of_local_user(&self) -> u8 {
-        u8::from(self.context.domain.view().private_domain.is_some())
-    }
+/// TypeOfMTSUser of a recipient in our domain: private where that is, else public.
+pub fn type_of_local_user(domain: &GlobalDomainIdentifier) -> u8 {
+    u8::from(domain.view().private_domain.is_some())
 }
 
 fn undeliverable(why: NonDelivery) -> Hop {

@@ -91,7 +91,8 @@ impl Subject<'_, '_> {
 }
 
 impl AcceptedContentType {
-    fn is(&self, content_type: ContentType, apdu: &[u8]) -> bool {
+    /// Whether it is this one of `apdu`.
+    pub fn is(&self, content_type: ContentType, apdu: &[u8]) -> bool {
         match (self, content_type) {
             (AcceptedContentType::BuiltIn(own), ContentType::BuiltIn(other)) => *own == other,
             (AcceptedContentType::Extended(own), ContentType::Extended(other)) => {

@@ -10,6 +10,7 @@ mod redirect;
 mod report;
 
 use self::redirect::Alternate;
+pub use self::report::is_delivery_reported;
 use crate::base::clock::WallTime;
 use crate::base::limits::{ENVELOPE_SIZE_MAX, EXTENSION_COUNT_MAX};
 use crate::mta::policy::{Deferral, Policy, ReportPolicy};

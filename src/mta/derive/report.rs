@@ -24,15 +24,18 @@ use crate::p1::trace::{Supplied, encode_trace_element};
 /// ub-supplementary-info-length.
 const SUPPLEMENTARY_INFORMATION_SIZE_MAX: usize = 256;
 
+/// Whether anybody wants to hear of a delivery to this recipient.
+pub fn is_delivery_reported(recipient: &Recipient) -> bool {
+    recipient.originator_report_request() == OriginatorReportRequest::Report
+        || recipient.originating_mta_report_request()
+            != OriginatingMtaReportRequest::NonDeliveryReport
+}
+
 /// Whether anybody wants to hear this of a recipient.
 fn is_wanted(recipient: &Recipient, verdict: Verdict) -> bool {
     match verdict {
         Verdict::NonDelivery(_) => true,
-        Verdict::Delivery { .. } => {
-            recipient.originator_report_request() == OriginatorReportRequest::Report
-                || recipient.originating_mta_report_request()
-                    != OriginatingMtaReportRequest::NonDeliveryReport
-        }
+        Verdict::Delivery { .. } => is_delivery_reported(recipient),
     }
 }
 

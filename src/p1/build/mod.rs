@@ -91,11 +91,21 @@ impl<'a> MessageBuilder<'a> {
 
     /// The whole MTS-APDU.
     pub fn build(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(512 + self.content.len());
-        write::constructed(&mut out, tag::MESSAGE, |out| {
-            write::constructed(out, Tag::SET, |out| self.encode_envelope(out));
-            write::primitive(out, Tag::OCTET_STRING, self.content);
-        });
+        let mut out = self.build_head(self.content.len());
+        out.extend_from_slice(self.content);
+        out
+    }
+
+    /// The MTS-APDU up to the first octet of its content, of which `content_size` octets follow.
+    pub fn build_head(&self, content_size: usize) -> Vec<u8> {
+        let mut inner = Vec::with_capacity(512);
+        write::constructed(&mut inner, Tag::SET, |out| self.encode_envelope(out));
+        write::identifier(&mut inner, Tag::OCTET_STRING, false);
+        write::length(&mut inner, content_size);
+        let mut out = Vec::with_capacity(inner.len() + 8 + self.content.len());
+        write::identifier(&mut out, tag::MESSAGE, true);
+        write::length(&mut out, inner.len() + content_size);
+        out.extend_from_slice(&inner);
         out
     }
 

@@ -105,7 +105,7 @@ pub struct Relay {
     log: Arc<Mutex<Vec<String>>>,
     /// Where it listens.
     pub address: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// The program: cargo builds it with the tests of its package, one folder above theirs.
@@ -140,7 +140,7 @@ impl Relay {
         let kept = Arc::clone(&log);
         each_line(child.stderr.take().unwrap(), move |line| kept.lock().unwrap().push(line));
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut relay = Relay { child, status, log, address, _folder: folder };
+        let mut relay = Relay { child, status, log, address, folder };
         wait_until("the relay's first status line", || {
             let ended = relay.child.try_wait().unwrap();
             assert!(ended.is_none(), "the relay ended with {ended:?}: {:#?}", relay.log());
@@ -163,6 +163,26 @@ impl Relay {
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         let kib: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
         kib << 10
+    }
+
+    /// What its journal says of a message, as `p1relay track` does, one line an event.
+    pub fn track(&self, mts_identifier: &str) -> String {
+        let output = Command::new(program())
+            .args(["track", mts_identifier, "--config"])
+            .arg(self.folder.path().join("relay.toml"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Waits until its journal says all of this of a message.
+    #[track_caller]
+    pub fn wait_for_events(&self, mts_identifier: &str, texts: &[&str]) {
+        wait_until(&format!("{texts:?} in the journal"), || {
+            let told = self.track(mts_identifier);
+            texts.iter().all(|text| told.contains(text))
+        });
     }
 
     /// Log lines so far that hold this text.
