@@ -88,6 +88,9 @@ fn is_compiled(path: &Path) -> bool {
     candidates.any(|candidate| declares(&candidate) && is_compiled(&candidate))
 }
 
+/// Macros that make tests of the functions whose names they are given, each in several settings.
+const TEST_MACROS: [&str; 2] = ["on_each_engine!", "on_one_and_two_shards!"];
+
 /// The names of the tests that a file's text holds.
 fn tests_of(text: &str) -> BTreeSet<String> {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
@@ -104,7 +107,11 @@ fn tests_of(text: &str) -> BTreeSet<String> {
     };
     let numbered = lines.iter().enumerate();
     let named = numbered.filter(|(at, _)| is_test(*at)).filter_map(|(_, line)| name(line));
-    named.collect()
+    let given = TEST_MACROS.iter().flat_map(|name| text.split(name).skip(1));
+    let given = given.filter_map(|rest| rest.strip_prefix(['(', '{'])?.split([')', '}']).next());
+    let words = given.flat_map(|list| list.split(|c: char| !c.is_alphanumeric() && c != '_'));
+    let made = words.filter(|word| !word.is_empty()).map(str::to_owned);
+    named.chain(made).collect()
 }
 
 /// The file of a test that a row names, and the test's name in it.
@@ -178,9 +185,10 @@ fn every_procedure_is_held_by_a_test_or_excepted() {
 #[test]
 fn the_check_knows_tests_from_other_functions() {
     let found = tests_of(
-        "#[test]\nfn one() {}\nfn two() {}\n    #[test]\n    fn three(x: u8) {}\n#[test]\n#[ignore]\nfn four() {}\n",
+        "#[test]\nfn one() {}\nfn two() {}\n    #[test]\n    fn three(x: u8) {}\n#[test]\n#[ignore]\nfn four() {}\n\
+         on_each_engine!(\n    five,\n    six\n);\nfn seven() {}\n",
     );
-    assert_eq!(found.into_iter().collect::<Vec<_>>(), ["one", "three"]);
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), ["five", "one", "six", "three"]);
     for (path, is_part) in [
         ("src/shard/queue.rs", true),
         ("src/p1/or_address/text.rs", true),
