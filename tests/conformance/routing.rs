@@ -89,6 +89,17 @@ fn a_content_type_that_is_not_taken_is_not_delivered() {
     assert_eq!(network.hops(&draft(22)), [refused, over(ACME)]);
 }
 
+#[test]
+fn what_is_refused_where_it_is_delivered_goes_to_nobody_else() {
+    let mut network = Network::new();
+    network.connectors[usize::from(LOCAL)].content_types = Some(Vec::new());
+    network.routes.push(("C=GB", TRAEGER));
+    let refused = undeliverable(NonDelivery::CONTENT_TYPE_NOT_SUPPORTED);
+    assert_eq!(network.hop(&message(&[AT_HOME])), refused);
+    network.connectors[usize::from(LOCAL)].is_local = false;
+    assert_eq!(network.hop(&message(&[AT_HOME])), over(TRAEGER), "a partner may be passed by");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

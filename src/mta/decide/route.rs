@@ -26,14 +26,19 @@ pub(super) struct Route {
 
 impl Subject<'_, '_> {
     /// The connector to this name, or why there is none: none serves it, the APDU was where they lead, it
-    /// is too long for them, or they do not take its content type or encoded information types.
+    /// is too long for them, or they do not take its content type or encoded information types. An address
+    /// that is delivered to here goes nowhere less specific, whatever stands in the way.
     pub(super) fn route(&self, or_name: &[u8]) -> Result<Result<Route, NonDelivery>, Error> {
         let address = Address::read(or_name)?;
         let mut worst = None;
         let mut is_local = false;
+        let mut is_ours = false;
         let table = self.context.table;
         let chosen = table.lookup_accepted(&address, |candidates| {
-            let route = self.choose(candidates, &mut worst)?;
+            if is_ours {
+                return None;
+            }
+            let route = self.choose(candidates, &mut worst, &mut is_ours)?;
             is_local = route.is_local;
             Some(route.connector)
         });
@@ -54,11 +59,17 @@ impl Subject<'_, '_> {
 
     /// Among equally specific routes without an obstacle: links that work first, then the cheapest.
     #[inline(always)]
-    fn choose(&self, candidates: &[Candidate], worst: &mut Option<Obstacle>) -> Option<Route> {
+    fn choose(
+        &self,
+        candidates: &[Candidate],
+        worst: &mut Option<Obstacle>,
+        is_ours: &mut bool,
+    ) -> Option<Route> {
         let free = candidates.iter().filter_map(|candidate| {
             let facts = (self.context.connector)(candidate.connector);
             if let Some(obstacle) = self.obstacle(&facts) {
                 *worst = (*worst).max(Some(obstacle));
+                *is_ours |= facts.is_local;
                 return None;
             }
             let state = self.context.links.state(candidate.connector);
