@@ -97,7 +97,7 @@ impl Derivations {
 
     /// Whether a delivery is to be reported.
     pub(super) fn has_delivered(&self) -> bool {
-        let waiting = self.waiting.iter().map(|(task, _)| task);
+        let waiting = self.ends.iter().chain(&self.waiting).map(|(task, _)| task);
         let working = self.working.iter().filter_map(|(_, work)| Some(&work.as_ref()?.task));
         let is_delivery = |task: &Task| {
             matches!(task, Task::Derive(Derivation::Report(Verdict::Delivery { .. })))
