@@ -368,7 +368,7 @@ fn a_crash_before_the_confirmation_is_seen_costs_no_message_and_doubles_none() {
         }
         completed += (sizes.len() - before) as u64 - relay.counters().transfers_in;
     }
-    assert!(resumed > 50, "{resumed} resumptions");
+    assert!(resumed > 40, "{resumed} resumptions: the test shows little");
     assert!(completed > 5, "{completed} were completed before: the test shows nothing");
 }
 
