@@ -49,7 +49,8 @@ pub(super) fn policy(checker: &mut Checker<'_>, file: &File) -> Policy {
     let redirections = redirections(checker, file);
     let lists = lists(checker, file);
     for (address, list) in &lists {
-        if redirections.iter().any(|(_, redirection)| same(&redirection.from, &list.address)) {
+        if redirections.iter().any(|(_, redirection)| redirection.from.is_equivalent(&list.address))
+        {
             checker.problem(
                 *address,
                 format!("\"{}\" is a list and redirected too", address.get_ref()),
@@ -82,7 +83,7 @@ fn redirections<'f>(
         let table = written.get_ref();
         let (from, to) = (address(checker, &table.from), address(checker, &table.to));
         let (Some(from), Some(to)) = (from, to) else { continue };
-        if same(&from, &to) {
+        if from.is_equivalent(&to) {
             checker.problem(
                 &table.to,
                 format!("\"{}\" is redirected to itself", table.from.get_ref()),
@@ -107,7 +108,7 @@ fn lists<'f>(
         let mut members = Vec::new();
         for member in &table.member {
             let Some(read) = address(checker, member) else { continue };
-            if same(&read, &own) {
+            if read.is_equivalent(&own) {
                 checker.problem(
                     member,
                     format!("the list \"{}\" names itself", table.address.get_ref()),
@@ -213,10 +214,6 @@ fn duplicates<'a>(
             checker.problem(*at, format!("\"{}\" {reason}", at.get_ref()), remedy);
         }
     }
-}
-
-fn same(left: &OrAddress, right: &OrAddress) -> bool {
-    std::iter::once(left).collect::<Names>().contains(&encoded(right)) == Ok(true)
 }
 
 fn encoded(address: &OrAddress) -> Vec<u8> {

@@ -1,19 +1,15 @@
 //! O/R names with a meaning here, distribution lists and redirected recipients, found by the octets of an
 //! envelope.
 //!
-//! Two names are the same when they have the same attributes with the same values, case and spacing
-//! folded (X.402 18.4 (unverified)), in whatever variant (printable, teletex, universal) the values that
-//! count are encoded. What is compiled once from owned addresses is asked without allocating; asking
-//! costs nothing where there is no such name.
+//! Two names are the same as X.402 says ([`OrAddress::is_equivalent`]). Asking costs nothing where there is
+//! no such name, and allocates only for a name that may be one of them: one whose printable attributes hash
+//! as another's do, or one with an attribute in another repertoire, which is compared with them all.
 
 use std::ops::Deref;
 
-use smallvec::SmallVec;
-
 use crate::p1::Error;
 use crate::p1::or_address::{
-    Attribute, AttributeKind, OrAddress, OrAddressView, attributes, folded_eq, folded_hash, mix,
-    visit_attributes,
+    AttributeKind, OrAddress, Repertoire, folded_hash, mix, visit_attributes,
 };
 
 /// Something that an O/R address names.
@@ -74,37 +70,34 @@ impl<T> Deref for ByAddress<T> {
 }
 
 /// O/R names, numbered from 0, and an index of them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Names {
-    /// Whole O/R name elements.
-    names: Vec<Box<[u8]>>,
+    addresses: Vec<OrAddress>,
     /// Open addressing, a power of two and at least twice the names: a name's hash and its number.
     slots: Box<[Option<(u64, u32)>]>,
 }
 
 impl<'a> FromIterator<&'a OrAddress> for Names {
     fn from_iter<I: IntoIterator<Item = &'a OrAddress>>(addresses: I) -> Names {
-        let encode = |address: &OrAddress| {
-            let mut octets = Vec::new();
-            address.encode(&mut octets);
-            octets.into_boxed_slice()
-        };
-        let names: Vec<Box<[u8]>> = addresses.into_iter().map(encode).collect();
-        if names.is_empty() {
+        let addresses: Vec<OrAddress> = addresses.into_iter().cloned().collect();
+        if addresses.is_empty() {
             return Names::default();
         }
-        let mut slots = vec![None; (names.len() * 2).next_power_of_two()].into_boxed_slice();
+        let mut slots = vec![None; (addresses.len() * 2).next_power_of_two()].into_boxed_slice();
         let mask = slots.len() - 1;
-        for (number, name) in (0..).zip(&names) {
+        let mut octets = Vec::new();
+        for (number, address) in (0..).zip(&addresses) {
+            octets.clear();
+            address.encode(&mut octets);
             // What was encoded here can be read.
-            let Ok(hash) = hash(name) else { continue };
+            let Ok(Digest { hash, .. }) = digest(&octets) else { continue };
             let mut at = hash as usize & mask;
             while slots[at].is_some() {
                 at = (at + 1) & mask;
             }
             slots[at] = Some((hash, number));
         }
-        Names { names, slots }
+        Names { addresses, slots }
     }
 }
 
@@ -115,7 +108,7 @@ impl Names {
     /// When the element must be read and is malformed.
     #[inline]
     pub fn find(&self, or_name: &[u8]) -> Result<Option<usize>, Error> {
-        if self.names.is_empty() {
+        if self.addresses.is_empty() {
             return Ok(None);
         }
         self.find_among(or_name)
@@ -130,12 +123,17 @@ impl Names {
     }
 
     fn find_among(&self, or_name: &[u8]) -> Result<Option<usize>, Error> {
-        let hash = hash(or_name)?;
+        let Digest { hash, is_printable } = digest(or_name)?;
+        if !is_printable {
+            let address = OrAddress::read(or_name)?;
+            return Ok(self.addresses.iter().position(|other| other.is_equivalent(&address)));
+        }
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         while let Some((other, number)) = self.slots[at] {
-            if other == hash && same(&self.names[number as usize], or_name)? {
-                return Ok(Some(number as usize));
+            let number = number as usize;
+            if other == hash && self.addresses[number].is_equivalent(&OrAddress::read(or_name)?) {
+                return Ok(Some(number));
             }
             at = (at + 1) & mask;
         }
@@ -143,10 +141,17 @@ impl Names {
     }
 }
 
-/// The attributes that tell most names apart and that every variant of a name states.
-const HASHED: [AttributeKind; 13] = [
-    AttributeKind::Country,
-    AttributeKind::AdministrationDomain,
+/// What the attributes of a name that are printable come to.
+struct Digest {
+    /// The same for names that are the same, if both are printable.
+    hash: u64,
+    /// Whether no attribute has characters of another repertoire.
+    is_printable: bool,
+}
+
+/// The attributes that tell most names apart, and whose printable values are the same where their folded
+/// octets are. A country has two codes, and an administration domain may be left out.
+const HASHED: [AttributeKind; 11] = [
     AttributeKind::PrivateDomain,
     AttributeKind::NetworkAddress,
     AttributeKind::NumericUserIdentifier,
@@ -160,26 +165,19 @@ const HASHED: [AttributeKind; 13] = [
     AttributeKind::CommonName,
 ];
 
-/// The hash of what counts in a name: the same for names that are the same.
-fn hash(or_name: &[u8]) -> Result<u64, Error> {
-    let mut found = [(u8::MAX, 0); HASHED.len()];
-    let mut defined = (u8::MAX, 0_u64);
-    visit_attributes(or_name, |attribute| {
-        let rank = attribute.repertoire as u8;
-        if let Some(at) = HASHED.iter().position(|kind| *kind == attribute.kind) {
-            if rank < found[at].0 {
-                found[at] = (rank, folded_hash(attribute.octets));
-            }
-        } else if attribute.kind == AttributeKind::DomainDefined {
-            let one = mix(folded_hash(attribute.type_octets), folded_hash(attribute.octets));
-            match rank.cmp(&defined.0) {
-                std::cmp::Ordering::Less => defined = (rank, one),
-                std::cmp::Ordering::Equal => defined.1 = defined.1.wrapping_add(one),
-                std::cmp::Ordering::Greater => {}
+fn digest(or_name: &[u8]) -> Result<Digest, Error> {
+    let mut found = [0; HASHED.len()];
+    let mut is_printable = true;
+    visit_attributes(or_name, |attribute| match attribute.repertoire {
+        Repertoire::Printable => {
+            if let Some(at) = HASHED.iter().position(|kind| *kind == attribute.kind) {
+                found[at] = folded_hash(attribute.octets);
             }
         }
+        Repertoire::Teletex | Repertoire::Bmp | Repertoire::Universal => is_printable = false,
+        Repertoire::Other => {}
     })?;
-    Ok(found.iter().fold(defined.1, |hash, (_, value)| mix(hash, *value)))
+    Ok(Digest { hash: found.into_iter().fold(0, mix), is_printable })
 }
 
 /// Whether two whole O/R name elements are the same name, whatever their tags.
@@ -187,38 +185,14 @@ fn hash(or_name: &[u8]) -> Result<u64, Error> {
 /// # Errors
 /// When one is malformed.
 pub fn same(left: &[u8], right: &[u8]) -> Result<bool, Error> {
-    if left.get(1..) == right.get(1..) {
-        return Ok(true);
-    }
-    let (left, right) = (attributes(left)?, attributes(right)?);
-    let (left, right) = (counting(&left), counting(&right));
-    let within = |some: &Counting<'_, '_>, others: &Counting<'_, '_>| {
-        some.iter().all(|one| others.iter().any(|other| same_attribute(one, other)))
-    };
-    Ok(within(&left, &right) && within(&right, &left))
-}
-
-type Counting<'s, 'a> = SmallVec<[&'s Attribute<'a>; 16]>;
-
-/// The attributes in the variant that counts: of those of one kind, the domain-defined ones together.
-fn counting<'s, 'a>(view: &'s OrAddressView<'a>) -> Counting<'s, 'a> {
-    let all = view.attributes();
-    let counts = |one: &&Attribute<'_>| {
-        !all.iter()
-            .any(|other| one.kind == other.kind && (other.repertoire as u8) < one.repertoire as u8)
-    };
-    all.iter().filter(counts).collect()
-}
-
-fn same_attribute(one: &Attribute<'_>, other: &Attribute<'_>) -> bool {
-    one.kind == other.kind
-        && folded_eq(one.octets, other.octets)
-        && folded_eq(one.type_octets, other.type_octets)
+    Ok(left.get(1..) == right.get(1..)
+        || OrAddress::read(left)?.is_equivalent(&OrAddress::read(right)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::p1::or_address::Variants;
 
     fn address(text: &str) -> OrAddress {
         text.parse().unwrap()
@@ -244,6 +218,7 @@ mod tests {
             ("C=GB;A=CARRIER;P=ACME;O=Unit 7;CN=staff", Some(7)),
             ("C=gb;A= carrier;P=Acme;O=UNIT  7;CN=Staff ", Some(7)),
             ("C=GB;A=CARRIER;P=GATEWAY;DDA:rfc-822=Staff(a)acme.example", Some(100)),
+            ("C=234;A=CARRIER;P=ACME;O=Unit 7;CN=staff", Some(7)),
             ("C=GB;A=CARRIER;P=ACME;O=Unit 7", None),
             ("C=GB;A=CARRIER;P=ACME;O=Unit 7;CN=staff;S=x", None),
             ("C=GB;A=CARRIER;P=ACME;S=a;I=b", Some(101)),
@@ -253,6 +228,24 @@ mod tests {
             ("C=GB;A=CARRIER;P=GATEWAY;DDA:RFC-822=other(a)acme.example", None),
         ] {
             assert_eq!(names.find(&encoded(text)).unwrap(), found, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_found_in_whatever_repertoire_it_is_written() {
+        let names: Names =
+            [address("C=DE;A=X;S=Schmidt"), address("C=DE;A= ;P=Y;S=Müller")].iter().collect();
+        let teletex =
+            |text: &str| Variants { teletex: Some(text.to_owned()), ..Variants::default() };
+        for (surname, rest, found) in [
+            ("SCHMIDT", "C=DE;A=X", Some(0)),
+            ("MÜLLER", "C=262;P=Y", Some(1)),
+            ("Muller", "C=DE;P=Y", None),
+        ] {
+            let written = address(rest).with(AttributeKind::Surname, teletex(surname));
+            let mut octets = Vec::new();
+            written.encode(&mut octets);
+            assert_eq!(names.find(&octets).unwrap(), found, "{surname}");
         }
     }
 

@@ -13,7 +13,7 @@ use crate::mta::policy::{DistributionList, ReportPolicy};
 use crate::p1::Error;
 use crate::p1::build::encode_standard_extension;
 use crate::p1::history::{self, ORIGINATOR_AND_DL_EXPANSION_HISTORY, REPORTING_DL_NAME};
-use crate::p1::or_address::{self, OrAddress, OrAddressView, folded_eq};
+use crate::p1::or_address::OrAddress;
 use crate::p1::patch::Patched;
 use crate::p1::rewrite::Rewrite;
 use crate::p1::scan::Scan;
@@ -96,23 +96,8 @@ fn send_on(
 fn previous(apdu: &[u8], scan: &Scan, list: &DistributionList) -> Option<Span> {
     let found = history::find(&scan.extensions, ORIGINATOR_AND_DL_EXPANSION_HISTORY)?;
     let names: Vec<Span> = history::names(apdu, found.value).collect::<Result<_, _>>().ok()?;
-    let mut own = Vec::new();
-    list.address.encode(&mut own);
-    let own = or_address::attributes(&own).ok()?;
     let at = names.iter().rposition(|name| {
-        or_address::attributes(name.octets(apdu)).is_ok_and(|other| is_same(&own, &other))
+        OrAddress::read(name.octets(apdu)).is_ok_and(|other| other.is_equivalent(&list.address))
     })?;
     names.get(at.checked_sub(1)?).copied()
-}
-
-/// Whether two O/R addresses have the same attributes.
-fn is_same(own: &OrAddressView<'_>, other: &OrAddressView<'_>) -> bool {
-    own.attributes().len() == other.attributes().len()
-        && own.attributes().iter().all(|attribute| {
-            other.attributes().iter().any(|candidate| {
-                candidate.kind == attribute.kind
-                    && folded_eq(candidate.type_octets, attribute.type_octets)
-                    && folded_eq(candidate.octets, attribute.octets)
-            })
-        })
 }
