@@ -135,10 +135,7 @@ pub fn derive(
 ) -> Result<Derived, Error> {
     out.clear();
     match derivation {
-        Derivation::Report(verdict) => {
-            let verdicts = recipients.iter().map(|index| (*index, verdict));
-            report::derive(apdu, scan, verdicts, acting, out)
-        }
+        Derivation::Report(verdict) => report::derive(apdu, scan, recipients, verdict, acting, out),
         Derivation::AlternateRecipient => {
             redirect::derive(apdu, scan, recipients, Alternate::OfOriginator, acting, patched)
         }
@@ -173,21 +170,6 @@ pub fn derive(
         Derivation::Copy => Ok(redirect::copy(apdu, scan, recipients, patched)),
         Derivation::Discard(_) => Ok(Derived::Nothing),
     }
-}
-
-/// One report on recipients of several verdicts; otherwise as [`derive`].
-///
-/// # Errors
-/// As of [`derive`].
-pub fn derive_report(
-    apdu: &[u8],
-    scan: &Scan,
-    verdicts: &[(u16, Verdict)],
-    acting: &Acting<'_>,
-    out: &mut Vec<u8>,
-) -> Result<Derived, Error> {
-    out.clear();
-    report::derive(apdu, scan, verdicts.iter().copied(), acting, out)
 }
 
 /// For each recipient of an APDU, by index, whether it is among `recipients`.

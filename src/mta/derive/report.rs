@@ -55,20 +55,19 @@ pub(super) fn returns_content(scan: &Scan, verdict: Verdict, policy: &Policy) ->
 pub(super) fn derive(
     apdu: &[u8],
     scan: &Scan,
-    verdicts: impl Iterator<Item = (u16, Verdict)>,
+    recipients: &[u16],
+    verdict: Verdict,
     acting: &Acting<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Derived, Error> {
     let supplementary = printable(acting.supplementary_information);
     let mut is_audited = false;
-    let mut content_returned = false;
     let mut reported = Vec::new();
-    for (index, verdict) in verdicts {
-        let Some(recipient) = scan.recipients.get(usize::from(index)) else { continue };
+    for index in recipients {
+        let Some(recipient) = scan.recipients.get(usize::from(*index)) else { continue };
         if is_wanted(recipient, verdict) {
             is_audited |= recipient.originating_mta_report_request()
                 == OriginatingMtaReportRequest::AuditedReport;
-            content_returned |= returns_content(scan, verdict, acting.policy);
             reported.push(on_recipient(apdu, scan, recipient, verdict, acting, &supplementary));
         }
     }
@@ -82,8 +81,10 @@ pub(super) fn derive(
     let mut subject_fields = Vec::new();
     encode_subject_fields(apdu, scan, &mut subject_fields)?;
     let expansions = Expansions::of(apdu, scan);
-    let returned =
-        if content_returned { returned_content(apdu, scan, acting.policy) } else { None };
+    let returned = match returns_content(scan, verdict, acting.policy) {
+        true => returned_content(apdu, scan, acting.policy),
+        false => None,
+    };
     ReportBuilder {
         domain: acting.domain.clone(),
         local_identifier: acting.local_identifier,
