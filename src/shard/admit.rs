@@ -106,11 +106,13 @@ impl<E: Engine> Shard<E> {
             self.decision.deferred_until().filter(|until| decided && *until > self.now.wall);
         let inbound = inbound.map_or("", |connector| snapshot.connector(connector).name.as_str());
         let identifier = self.scan.mts_identifier.element.octets(head);
+        let is_submitted = matches!(source, Source::Submission { .. });
         let target_count = targets.len() as u16;
         if target_count == 0 {
             tracing::warn!(mts_identifier = %metadata::identifier_text(identifier), inbound, "no recipient is ours: nothing to relay");
             let (now, size) = (self.now, apdu_size as usize);
-            self.tracker.taken_in(now, inbound, head, &self.scan, size, (targets, &snapshot));
+            let decided = (targets, &*snapshot);
+            self.tracker.taken_in(now, (inbound, is_submitted), head, &self.scan, size, decided);
             return Ok(Admission::NotOurs);
         }
         let priority = match self.scan.kind {
@@ -170,11 +172,15 @@ impl<E: Engine> Shard<E> {
             log.append_settling_request(ticket, &message, chunks, &[octets], origin.settled)?;
         let (now, size, decided) = (self.now, apdu_size as usize, (targets, &*snapshot));
         match source {
-            Source::Association(_) => {
-                self.tracker.taken_in(now, inbound, head, &self.scan, size, decided);
-            }
-            Source::Submission { .. } => {
-                self.tracker.submitted(now, head, &self.scan, size, decided);
+            Source::Association(_) | Source::Submission { .. } => {
+                self.tracker.taken_in(
+                    now,
+                    (inbound, is_submitted),
+                    head,
+                    &self.scan,
+                    size,
+                    decided,
+                );
             }
             Source::Derivation(_) => self.tracker.decided(now, identifier, targets, &snapshot),
             Source::Nobody => {}

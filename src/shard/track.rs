@@ -82,12 +82,12 @@ impl Tracker {
         self.0.as_ref().map_or(0, Recorder::lost_count)
     }
 
-    /// An APDU has come in, of which `apdu` holds the envelope at least, and it was decided where it goes, by
-    /// this configuration.
+    /// An APDU has come in by this connector, or was submitted by it, of which `apdu` holds the envelope at
+    /// least; and it was decided where it goes, by this configuration.
     pub(super) fn taken_in(
         &mut self,
         now: Now,
-        inbound: &str,
+        (connector, is_submitted): (&str, bool),
         apdu: &[u8],
         scan: &Scan,
         apdu_size: usize,
@@ -98,25 +98,11 @@ impl Tracker {
         }
         let identifier = scan.mts_identifier.element.octets(apdu);
         let envelope = envelope(apdu, scan, apdu_size);
-        self.record(now, identifier, &Event::TransferIn { connector: inbound, envelope });
-        self.decided(now, identifier, targets, snapshot);
-    }
-
-    /// An APDU was submitted here; otherwise as [`Tracker::taken_in`].
-    pub(super) fn submitted(
-        &mut self,
-        now: Now,
-        apdu: &[u8],
-        scan: &Scan,
-        apdu_size: usize,
-        (targets, snapshot): (&[Target], &Snapshot),
-    ) {
-        if self.0.is_none() {
-            return;
-        }
-        let identifier = scan.mts_identifier.element.octets(apdu);
-        let envelope = envelope(apdu, scan, apdu_size);
-        self.record(now, identifier, &Event::Submission { envelope });
+        let event = match is_submitted {
+            true => Event::Submission { envelope },
+            false => Event::TransferIn { connector, envelope },
+        };
+        self.record(now, identifier, &event);
         self.decided(now, identifier, targets, snapshot);
     }
 
