@@ -81,36 +81,16 @@ impl Script for Source {
         confirmed.1 = confirmed.1.max(wait);
     }
 
-    fn returned(&mut self, _number: u64, _in_doubt: bool) {}
-
     fn received(&mut self, _apdu: &[u8], _now: Now) {}
-
-    fn note(&mut self, _line: &str) {}
-
-    fn is_finished(&self) -> bool {
-        false
-    }
 }
 
 struct Sink;
 
 impl Script for Sink {
-    fn next(&mut self, _association: usize, _now: Now) -> Next {
-        Next::Idle
-    }
-
-    fn confirmed(&mut self, _number: u64, _now: Now) {}
-
-    fn returned(&mut self, _number: u64, _in_doubt: bool) {}
-
     fn received(&mut self, _apdu: &[u8], _now: Now) {}
 
     fn note(&mut self, line: &str) {
         panic!("a sink: {line}");
-    }
-
-    fn is_finished(&self) -> bool {
-        false
     }
 }
 

@@ -66,8 +66,6 @@ impl Script for Source {
         Next::Transfer { number: self.1, apdu: self.0.instance(self.1, 0) }
     }
 
-    fn confirmed(&mut self, _number: u64, _now: Now) {}
-
     fn returned(&mut self, number: u64, _in_doubt: bool) {
         panic!("message {number} came back");
     }
@@ -77,33 +75,17 @@ impl Script for Source {
     fn note(&mut self, line: &str) {
         panic!("the source: {line}");
     }
-
-    fn is_finished(&self) -> bool {
-        false
-    }
 }
 
 struct Sink(Rc<Cell<u64>>);
 
 impl Script for Sink {
-    fn next(&mut self, _association: usize, _now: Now) -> Next {
-        Next::Idle
-    }
-
-    fn confirmed(&mut self, _number: u64, _now: Now) {}
-
-    fn returned(&mut self, _number: u64, _in_doubt: bool) {}
-
     fn received(&mut self, _apdu: &[u8], _now: Now) {
         self.0.set(self.0.get() + 1);
     }
 
     fn note(&mut self, line: &str) {
         panic!("the sink: {line}");
-    }
-
-    fn is_finished(&self) -> bool {
-        false
     }
 }
 

@@ -54,17 +54,19 @@ pub enum Next {
     Done,
 }
 
-/// What a foreign MTA does.
+/// What a foreign MTA does; unless it says otherwise, it sends nothing, takes all, and never ends.
 pub trait Script {
     /// An association is up and may send.
-    fn next(&mut self, association: usize, now: Now) -> Next;
+    fn next(&mut self, _association: usize, _now: Now) -> Next {
+        Next::Idle
+    }
 
     /// The partner has confirmed a transfer.
-    fn confirmed(&mut self, number: u64, now: Now);
+    fn confirmed(&mut self, _number: u64, _now: Now) {}
 
     /// A transfer ended without confirmation and will be asked for again through [`Script::next`];
     /// `in_doubt` when its end may have reached the partner.
-    fn returned(&mut self, number: u64, in_doubt: bool);
+    fn returned(&mut self, _number: u64, _in_doubt: bool) {}
 
     /// An MTS-APDU came in; it is confirmed when this returns.
     fn received(&mut self, apdu: &[u8], now: Now);
@@ -75,10 +77,12 @@ pub trait Script {
     }
 
     /// Something worth a line to a person.
-    fn note(&mut self, line: &str);
+    fn note(&mut self, _line: &str) {}
 
     /// Whether the endpoint can stop.
-    fn is_finished(&self) -> bool;
+    fn is_finished(&self) -> bool {
+        false
+    }
 }
 
 /// Who the endpoint is.

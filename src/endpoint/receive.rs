@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use hdrhistogram::Histogram;
 
+use super::Script;
 use super::manifest::Manifest;
 use super::send::new_histogram;
 use super::template::sent_ns;
-use super::{Next, Script};
 use crate::base::clock::{Instant, Now};
 use crate::p1::scan::{ApduKind, Scan, scan};
 
@@ -108,14 +108,6 @@ impl Receiver {
 }
 
 impl Script for Receiver {
-    fn next(&mut self, _association: usize, _now: Now) -> Next {
-        Next::Idle
-    }
-
-    fn confirmed(&mut self, _number: u64, _now: Now) {}
-
-    fn returned(&mut self, _number: u64, _in_doubt: bool) {}
-
     fn received(&mut self, apdu: &[u8], now: Now) {
         self.received_count += 1;
         let (first, _) = self.span.unwrap_or((now.instant, now.instant));

@@ -54,8 +54,6 @@ impl Script for Source {
         Next::Transfer { number: self.next as u64, apdu: message(partner, number) }
     }
 
-    fn confirmed(&mut self, _number: u64, _now: Now) {}
-
     fn returned(&mut self, number: u64, _in_doubt: bool) {
         panic!("message {number} was not taken");
     }
@@ -65,33 +63,15 @@ impl Script for Source {
     fn note(&mut self, line: &str) {
         panic!("the source: {line}");
     }
-
-    fn is_finished(&self) -> bool {
-        false
-    }
 }
 
 struct Sink(Times);
 
 impl Script for Sink {
-    fn next(&mut self, _association: usize, _now: Now) -> Next {
-        Next::Idle
-    }
-
-    fn confirmed(&mut self, _number: u64, _now: Now) {}
-
-    fn returned(&mut self, _number: u64, _in_doubt: bool) {}
-
     fn received(&mut self, apdu: &[u8], now: Now) {
         let start = apdu.iter().rposition(|octet| *octet == b'<').unwrap();
         let end = apdu.iter().rposition(|octet| *octet == b'>').unwrap();
         self.0.borrow_mut().get_mut(&apdu[start..=end]).unwrap().1 = Some(now.instant);
-    }
-
-    fn note(&mut self, _line: &str) {}
-
-    fn is_finished(&self) -> bool {
-        false
     }
 }
 

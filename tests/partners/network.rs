@@ -189,31 +189,13 @@ impl Script for Source {
     fn note(&mut self, line: &str) {
         self.notes.push(line.to_owned());
     }
-
-    fn is_finished(&self) -> bool {
-        false
-    }
 }
 
 struct Sink(Rc<RefCell<Vec<Vec<u8>>>>);
 
 impl Script for Sink {
-    fn next(&mut self, _association: usize, _now: Now) -> Next {
-        Next::Idle
-    }
-
-    fn confirmed(&mut self, _number: u64, _now: Now) {}
-
-    fn returned(&mut self, _number: u64, _in_doubt: bool) {}
-
     fn received(&mut self, apdu: &[u8], _now: Now) {
         self.0.borrow_mut().push(content(apdu).to_vec());
-    }
-
-    fn note(&mut self, _line: &str) {}
-
-    fn is_finished(&self) -> bool {
-        false
     }
 }
 

@@ -15,7 +15,7 @@ use p1relay::base::buffer::Lease;
 use p1relay::base::clock::Now;
 use p1relay::config::check;
 use p1relay::endpoint::template::{Template, TemplateConfig};
-use p1relay::endpoint::{Endpoint, EndpointConfig, Next, Script};
+use p1relay::endpoint::{Endpoint, EndpointConfig, Script};
 use p1relay::io::probe::IoChoice;
 use p1relay::io::simulated::{Disk, Simulated, World, WorldConfig};
 use p1relay::io::{Completion, Engine, Operation, Outcome, Token};
@@ -82,24 +82,12 @@ fn local_identifier(apdu: &[u8]) -> Vec<u8> {
 struct Counting(Rc<RefCell<Arrivals>>);
 
 impl Script for Counting {
-    fn next(&mut self, _association: usize, _now: Now) -> Next {
-        Next::Idle
-    }
-
-    fn confirmed(&mut self, _number: u64, _now: Now) {}
-
-    fn returned(&mut self, _number: u64, _in_doubt: bool) {}
-
     fn received(&mut self, apdu: &[u8], _now: Now) {
         *self.0.borrow_mut().entry(local_identifier(apdu)).or_insert(0) += 1;
     }
 
     fn note(&mut self, line: &str) {
         panic!("the sink: {line}");
-    }
-
-    fn is_finished(&self) -> bool {
-        false
     }
 }
 

@@ -130,12 +130,6 @@ impl Script for Origin {
             self.book.borrow_mut().add(message, format!("{what} of {whom} told {destination}"));
         }
     }
-
-    fn note(&mut self, _line: &str) {}
-
-    fn is_finished(&self) -> bool {
-        false
-    }
 }
 
 /// Takes what comes, but for one user.
@@ -153,14 +147,6 @@ fn of_ours(apdu: &[u8]) -> (String, Vec<String>) {
 }
 
 impl Script for Users {
-    fn next(&mut self, _association: usize, _now: Now) -> Next {
-        Next::Idle
-    }
-
-    fn confirmed(&mut self, _number: u64, _now: Now) {}
-
-    fn returned(&mut self, _number: u64, _in_doubt: bool) {}
-
     fn received(&mut self, apdu: &[u8], _now: Now) {
         let (name, recipients) = of_ours(apdu);
         for whom in recipients {
@@ -175,10 +161,6 @@ impl Script for Users {
 
     fn note(&mut self, line: &str) {
         panic!("the users' MTA: {line}");
-    }
-
-    fn is_finished(&self) -> bool {
-        false
     }
 }
 

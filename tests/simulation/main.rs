@@ -229,8 +229,6 @@ impl Script for Source {
         self.ledger.borrow_mut().reports.push(apdu.to_vec());
     }
 
-    fn note(&mut self, _line: &str) {}
-
     fn is_finished(&self) -> bool {
         !self.stays && self.confirmed == self.count
     }
@@ -239,24 +237,12 @@ impl Script for Source {
 struct Sink(Rc<RefCell<Ledger>>);
 
 impl Script for Sink {
-    fn next(&mut self, _association: usize, _now: Now) -> Next {
-        Next::Idle
-    }
-
-    fn confirmed(&mut self, _number: u64, _now: Now) {}
-
-    fn returned(&mut self, _number: u64, _in_doubt: bool) {}
-
     fn received(&mut self, apdu: &[u8], _now: Now) {
         *self.0.borrow_mut().arrivals.entry(local_identifier(apdu)).or_insert(0) += 1;
     }
 
     fn note(&mut self, line: &str) {
         panic!("the sink: {line}");
-    }
-
-    fn is_finished(&self) -> bool {
-        false
     }
 }
 

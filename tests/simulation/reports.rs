@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use p1relay::base::clock::Now;
-use p1relay::endpoint::{Next, Script};
+use p1relay::endpoint::Script;
 use p1relay::io::simulated::{Disk, World, WorldConfig};
 use p1relay::p1::scan::{ApduKind, Scan, scan};
 use p1relay::shard::settings::Settings;
@@ -30,24 +30,12 @@ fn settings() -> Settings {
 struct Listener(Rc<RefCell<Ledger>>);
 
 impl Script for Listener {
-    fn next(&mut self, _association: usize, _now: Now) -> Next {
-        Next::Idle
-    }
-
-    fn confirmed(&mut self, _number: u64, _now: Now) {}
-
-    fn returned(&mut self, _number: u64, _in_doubt: bool) {}
-
     fn received(&mut self, apdu: &[u8], _now: Now) {
         self.0.borrow_mut().reports.push(apdu.to_vec());
     }
 
     fn note(&mut self, line: &str) {
         panic!("the source: {line}");
-    }
-
-    fn is_finished(&self) -> bool {
-        false
     }
 }
 

@@ -264,13 +264,6 @@ impl Script for Source {
             self.fates.borrow_mut().entry(key).or_default().push(fate);
         }
     }
-
-    /// A transfer refused for now comes again.
-    fn note(&mut self, _line: &str) {}
-
-    fn is_finished(&self) -> bool {
-        false
-    }
 }
 
 /// The MTA of one domain's users: takes messages and probes.
@@ -308,14 +301,6 @@ fn recipients(apdu: &[u8], lists: &[List]) -> Vec<(Key, String)> {
 }
 
 impl Script for Sink {
-    fn next(&mut self, _association: usize, _now: Now) -> Next {
-        Next::Idle
-    }
-
-    fn confirmed(&mut self, _number: u64, _now: Now) {}
-
-    fn returned(&mut self, _number: u64, _in_doubt: bool) {}
-
     fn received(&mut self, apdu: &[u8], _now: Now) {
         for (key, _) in recipients(apdu, &self.lists) {
             self.fates.borrow_mut().entry(key).or_default().push(Fate::Delivered);
@@ -333,11 +318,5 @@ impl Script for Sink {
             self.refused.borrow_mut().extend(all.into_iter().map(|(key, _)| key));
             TransferRefusal::Permanent
         })
-    }
-
-    fn note(&mut self, _line: &str) {}
-
-    fn is_finished(&self) -> bool {
-        false
     }
 }
